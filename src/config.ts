@@ -1,0 +1,264 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import ipaddr from 'ipaddr.js';
+import { z } from 'zod';
+
+/**
+ * The environment, validated once. One schema gives the defaults, the checks, the types and the
+ * reference in docs/configuration.md. Nothing else reads the environment.
+ */
+
+const flag = z
+  .enum(['true', 'false', 'on', 'off', '1', '0'])
+  .transform((text) => ['true', 'on', '1'].includes(text));
+const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+
+const cidrs = z.string().transform((text, ctx) => {
+  const list = text
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean);
+  for (const cidr of list) {
+    if (!ipaddr.isValidCIDR(cidr)) {
+      ctx.addIssue({ code: 'custom', message: `"${cidr}" is not a network such as 10.0.0.0/8 or fd00::/8` });
+    }
+  }
+  return list;
+});
+
+const keyList = z.string().transform((text, ctx) => {
+  const keys = text.split(',').map((part) => Buffer.from(part.trim(), 'base64'));
+  if (keys.some((key) => key.length !== 32)) {
+    ctx.addIssue({
+      code: 'custom',
+      message: 'every key must be 32 bytes in base64, such as `openssl rand -base64 32` prints',
+    });
+  }
+  return keys;
+});
+
+const httpUrl = z.url({ protocol: /^https?$/ }).transform((text) => text.replace(/\/+$/, ''));
+
+/** In the order of the reference. `secret` variables can also be given as a file, in `<NAME>_FILE`. */
+export const environmentSchema = z.object({
+  NODE_ENV: z.enum(['development', 'production', 'test']).default('development').meta({
+    description:
+      'In development everything has a default, secrets are generated into the data directory and the demo runs. Production starts only with its own secrets and has no demo.',
+  }),
+  PORT: integer(0, 65535).default(3000).meta({ description: 'Port to listen on.' }),
+  HOST: z.string().min(1).optional().meta({
+    description: 'Address to listen on. Default: `127.0.0.1` in development, `0.0.0.0` in production.',
+  }),
+  PUBLIC_URL: httpUrl.optional().meta({
+    description:
+      'URL people and apps reach the server at; the issuer, every link and the cookies come from it and never from a request. Default in development: `http://localhost:<PORT>`. Required in production, with https.',
+  }),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must start with postgresql://')
+    .optional()
+    .meta({
+      secret: true,
+      description:
+        'PostgreSQL 15 or later. Without it the embedded PostgreSQL server runs in the data directory, for one node.',
+    }),
+  GATEHOUSE_DATABASE_POOL: integer(2, 500)
+    .default(10)
+    .meta({ description: 'Most database connections of a process.' }),
+  GATEHOUSE_DATA_DIR: z.string().min(1).default('.gatehouse').meta({
+    description: 'Directory of the embedded database and of the secrets generated in development.',
+  }),
+  GATEHOUSE_MIGRATE_AT_START: flag.default(true).meta({
+    description:
+      'Apply pending migrations before serving. Off: run `gatehouse migrate up` in the deployment; the server is not ready until the schema is current.',
+  }),
+  GATEHOUSE_KEYS: keyList.optional().meta({
+    secret: true,
+    description:
+      'Master keys, comma-separated, each 32 bytes in base64. The first one encrypts and signs cookies, all of them decrypt. To replace a key put the new one in front, run `gatehouse keys rewrap`, then drop the old one. Required in production.',
+  }),
+  GATEHOUSE_PEPPERS: keyList.optional().meta({
+    secret: true,
+    description:
+      "Peppers of the password hashes, comma-separated, each 32 bytes in base64. The first one is used for new hashes, all of them verify; an old one can go when nobody's password uses it any more. Required in production.",
+  }),
+  TRUST_PROXY: cidrs.default([]).meta({
+    description:
+      "Networks of the reverse proxies, as comma-separated CIDRs. Only they may tell the client's address (`X-Forwarded-For`).",
+  }),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info').meta({
+    description: 'Least severe level that is logged.',
+  }),
+  GATEHOUSE_OUTBOUND_ALLOW: cidrs.default([]).meta({
+    description:
+      'Networks that outgoing calls (client JWKS, back-channel logout) may reach besides public addresses, as comma-separated CIDRs. For test benches and private networks.',
+  }),
+  GATEHOUSE_ACCESS_TOKEN_TTL_SECONDS: integer(10, 86_400).default(600).meta({
+    description: 'Life of access tokens; a resource can set its own.',
+  }),
+  GATEHOUSE_REFRESH_IDLE_SECONDS: integer(60, 31_536_000).default(1_209_600).meta({
+    description: 'A refresh token that is not used for this long expires (14 days).',
+  }),
+  GATEHOUSE_REFRESH_ABSOLUTE_SECONDS: integer(60, 157_680_000).default(7_776_000).meta({
+    description: 'However often it is refreshed, a grant ends after this long (90 days).',
+  }),
+  GATEHOUSE_REFRESH_GRACE_SECONDS: integer(0, 120).default(10).meta({
+    description:
+      'A client that lost the answer to a refresh gets the same successor again for this long. 0: none, every reuse ends the grant.',
+  }),
+  GATEHOUSE_SESSION_IDLE_SECONDS: integer(60, 31_536_000).default(1_209_600).meta({
+    description: 'A browser session that is not used for this long ends (14 days).',
+  }),
+  GATEHOUSE_KEY_ROTATION_DAYS: integer(1, 3650).default(90).meta({
+    description: 'Signing keys are replaced after this many days.',
+  }),
+  GATEHOUSE_JWKS_MAX_AGE_SECONDS: integer(1, 86_400).default(300).meta({
+    description:
+      'How long others may cache the JWKS. A new signing key is published at least this long before it signs.',
+  }),
+  GATEHOUSE_PASSWORD_MIN_LENGTH: integer(8, 64).default(15).meta({
+    description: 'Fewest characters of a password that is the only factor (NIST SP 800-63B-4 §3.1.1).',
+  }),
+  GATEHOUSE_PASSWORD_HASHERS: integer(1, 64).default(2).meta({
+    description:
+      'Passwords hashed at the same time by a process; set it to the number of cores. More wait in a bounded queue, then get 503 with `Retry-After`.',
+  }),
+  GATEHOUSE_DRAIN_SECONDS: integer(1, 600).default(20).meta({
+    description: 'After SIGTERM, how long requests that are under way may take to finish.',
+  }),
+  GATEHOUSE_DEMO: flag.optional().meta({
+    description:
+      'The demo application and its user. Default: on in development. Not available in production.',
+  }),
+});
+
+type Environment = z.output<typeof environmentSchema>;
+
+/** Everything about the process that an operator decides; frozen. */
+export type Config = Readonly<ReturnType<typeof toConfig>>;
+
+/** Names every fault of the environment, not only the first. */
+export class ConfigError extends Error {
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(
+      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
+    );
+    this.name = 'ConfigError';
+    this.faults = faults;
+  }
+}
+
+/**
+ * @param env variables by name; an empty one counts as absent, and `<NAME>_FILE` names a file whose content (less
+ *   surrounding white space) is the value of a secret
+ * @throws {ConfigError} with every fault
+ */
+export function loadConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const faults: string[] = [];
+  const given: Record<string, string> = {};
+
+  for (const [name, field] of Object.entries(environmentSchema.shape)) {
+    const file = isSecret(field) ? env[`${name}_FILE`] : undefined;
+    if (file && env[name]) faults.push(`${name}: set either ${name} or ${name}_FILE, not both`);
+    const value = file ? readSecretFile(name, file, faults) : env[name];
+    if (value !== undefined && value !== '') given[name] = value;
+  }
+
+  const parsed = environmentSchema.safeParse(given);
+  if (!parsed.success)
+    faults.push(...parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+  // Rules over several variables read what is given even where another one is at fault, so that one start reports all.
+  faults.push(...crossFieldFaults(parsed.success ? parsed.data : lenient(given)));
+  if (!parsed.success || faults.length > 0) throw new ConfigError(faults);
+
+  return Object.freeze(toConfig(parsed.data));
+}
+
+export function isSecret(field: z.ZodType): boolean {
+  return field.meta()?.['secret'] === true;
+}
+
+function readSecretFile(name: string, file: string, faults: string[]): string | undefined {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (err) {
+    faults.push(
+      `${name}_FILE: cannot read ${file} (${err instanceof Error && 'code' in err ? String(err.code) : 'unknown error'})`,
+    );
+    return undefined;
+  }
+}
+
+/** The given variables that are valid by themselves, defaults for the others. */
+function lenient(given: Record<string, string>): Environment {
+  const valid = Object.entries(given).filter(
+    ([name, value]) =>
+      environmentSchema.shape[name as keyof typeof environmentSchema.shape].safeParse(value).success,
+  );
+  return environmentSchema.parse(Object.fromEntries(valid));
+}
+
+function crossFieldFaults(env: Environment): string[] {
+  const faults: string[] = [];
+  if (env.NODE_ENV === 'production') {
+    for (const name of ['PUBLIC_URL', 'DATABASE_URL', 'GATEHOUSE_KEYS', 'GATEHOUSE_PEPPERS'] as const) {
+      if (env[name] === undefined) faults.push(`${name}: required in production`);
+    }
+    if (
+      env.PUBLIC_URL &&
+      !env.PUBLIC_URL.startsWith('https://') &&
+      !isLoopback(new URL(env.PUBLIC_URL).hostname)
+    ) {
+      faults.push('PUBLIC_URL: must use https in production');
+    }
+    if (env.GATEHOUSE_DEMO) faults.push('GATEHOUSE_DEMO: the demo is not available in production');
+  }
+  if (env.PUBLIC_URL) {
+    const { pathname, search, hash } = new URL(env.PUBLIC_URL);
+    if (pathname !== '/' || search || hash)
+      faults.push('PUBLIC_URL: must be an origin, without path, query or fragment');
+  }
+  if (env.GATEHOUSE_REFRESH_ABSOLUTE_SECONDS < env.GATEHOUSE_REFRESH_IDLE_SECONDS) {
+    faults.push(
+      'GATEHOUSE_REFRESH_ABSOLUTE_SECONDS: must not be shorter than GATEHOUSE_REFRESH_IDLE_SECONDS',
+    );
+  }
+  return faults;
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+}
+
+function toConfig(env: Environment) {
+  const production = env.NODE_ENV === 'production';
+  return {
+    mode: env.NODE_ENV,
+    production,
+    host: env.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
+    port: env.PORT,
+    publicUrl: env.PUBLIC_URL ?? `http://localhost:${env.PORT}`,
+    databaseUrl: env.DATABASE_URL,
+    databasePool: env.GATEHOUSE_DATABASE_POOL,
+    dataDir: resolve(env.GATEHOUSE_DATA_DIR),
+    migrateAtStart: env.GATEHOUSE_MIGRATE_AT_START,
+    keys: env.GATEHOUSE_KEYS ?? [],
+    peppers: env.GATEHOUSE_PEPPERS ?? [],
+    trustProxy: env.TRUST_PROXY,
+    logLevel: env.LOG_LEVEL,
+    outboundAllow: env.GATEHOUSE_OUTBOUND_ALLOW,
+    accessTokenTtlSeconds: env.GATEHOUSE_ACCESS_TOKEN_TTL_SECONDS,
+    refreshIdleSeconds: env.GATEHOUSE_REFRESH_IDLE_SECONDS,
+    refreshAbsoluteSeconds: env.GATEHOUSE_REFRESH_ABSOLUTE_SECONDS,
+    refreshGraceSeconds: env.GATEHOUSE_REFRESH_GRACE_SECONDS,
+    sessionIdleSeconds: env.GATEHOUSE_SESSION_IDLE_SECONDS,
+    keyRotationDays: env.GATEHOUSE_KEY_ROTATION_DAYS,
+    jwksMaxAgeSeconds: env.GATEHOUSE_JWKS_MAX_AGE_SECONDS,
+    passwordMinLength: env.GATEHOUSE_PASSWORD_MIN_LENGTH,
+    passwordHashers: env.GATEHOUSE_PASSWORD_HASHERS,
+    drainSeconds: env.GATEHOUSE_DRAIN_SECONDS,
+    demo: env.GATEHOUSE_DEMO ?? env.NODE_ENV === 'development',
+  };
+}

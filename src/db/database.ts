@@ -1,0 +1,59 @@
+import knex from 'knex';
+import type { Knex } from 'knex';
+
+/**
+ * The connection pool and what every query relies on: timeouts on each wait, no JIT (it turns a short
+ * query into a second of compiling), and prepared statements by name for the hot path.
+ */
+
+/** A pool or a transaction: services and stores do not know which. */
+export type Db = Knex;
+
+export interface DatabaseOptions {
+  url: string;
+  poolMax: number;
+  statementTimeoutMs: number;
+  lockTimeoutMs: number;
+  acquireTimeoutMs: number;
+  applicationName?: string;
+}
+
+export function createDatabase(options: DatabaseOptions): Knex {
+  const { url, poolMax, statementTimeoutMs, lockTimeoutMs, acquireTimeoutMs } = options;
+  return knex({
+    client: 'pg',
+    connection: {
+      connectionString: url,
+      application_name: options.applicationName ?? 'gatehouse',
+      connectionTimeoutMillis: acquireTimeoutMs,
+      keepAlive: true,
+      // The server ends its own work at statement_timeout; the client gives up a little later, for a
+      // server that no longer answers at all.
+      query_timeout: Math.max(statementTimeoutMs, lockTimeoutMs) + 500,
+      options: [
+        '-c jit=off',
+        '-c timezone=UTC',
+        `-c statement_timeout=${Math.max(statementTimeoutMs, lockTimeoutMs)}`,
+        `-c lock_timeout=${lockTimeoutMs}`,
+        '-c idle_in_transaction_session_timeout=10000',
+      ].join(' '),
+    },
+    pool: { min: 0, max: poolMax, acquireTimeoutMillis: acquireTimeoutMs, idleTimeoutMillis: 60_000 },
+    acquireConnectionTimeout: acquireTimeoutMs,
+    asyncStackTraces: false,
+  });
+}
+
+/**
+ * Runs a statement prepared once per connection under its name (about 1.5 times the rate of an
+ * unprepared one). The text of a name must never change within a process.
+ */
+export async function prepared<Row>(
+  db: Db,
+  name: string,
+  sql: string,
+  bindings: readonly Knex.RawBinding[],
+): Promise<{ rows: Row[]; rowCount: number }> {
+  const result = await db.raw(sql, bindings as Knex.RawBinding[]).options({ name });
+  return { rows: result.rows, rowCount: result.rowCount ?? 0 };
+}

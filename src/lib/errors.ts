@@ -1,0 +1,51 @@
+/**
+ * Refuses a caller: what happened, in words the caller may see, with a stable code and an HTTP status.
+ * Anything else that is thrown is a bug and leaves as a bare 500.
+ */
+export class AppError extends Error {
+  readonly code: string;
+  readonly status: number;
+  /** Field faults, `path` as a JSON pointer. */
+  readonly errors: readonly FieldError[];
+  /** Seconds after which a retry makes sense; becomes `Retry-After`. */
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(code: string, status: number, message: string, options: AppErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'AppError';
+    this.code = code;
+    this.status = status;
+    this.errors = options.errors ?? [];
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}
+
+export interface FieldError {
+  path: string;
+  message: string;
+}
+
+interface AppErrorOptions {
+  cause?: unknown;
+  errors?: readonly FieldError[];
+  retryAfterSeconds?: number;
+}
+
+interface ErrorDefinition {
+  status: number;
+  message: string;
+}
+
+/**
+ * Declares a feature's errors in one place.
+ * @returns a function that builds the `AppError` of a name; its code is `<prefix>.<name>`
+ */
+export function defineErrors<Name extends string>(
+  prefix: string,
+  definitions: Readonly<Record<Name, ErrorDefinition>>,
+) {
+  return (name: Name, options: AppErrorOptions & { message?: string } = {}): AppError => {
+    const { status, message } = definitions[name];
+    return new AppError(`${prefix}.${name}`, status, options.message ?? message, options);
+  };
+}
