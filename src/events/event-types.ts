@@ -1,0 +1,53 @@
+/**
+ * Every event by name (`noun.verb_past`) and what it means. A row of `events` is the audit record and,
+ * later, the message that goes out, so a name is a public promise: add names, never change one.
+ * docs/events.md lists the same table; a test compares the two.
+ */
+export const EVENT_TYPES = {
+  'tenant.created': 'A tenant was made, with its first signing keys.',
+
+  'user.created': 'A user was added.',
+  'user.updated': "A user's e-mail address or profile was changed.",
+  'user.login': 'A user signed in.',
+  'user.login_failed': 'A sign-in was refused; the reason says why.',
+  'user.logout': 'A user signed out.',
+  'user.password_changed': "A user's password was set or replaced.",
+  'user.disabled': 'A user was locked out by an administrator; sessions and grants ended.',
+  'user.enabled': 'A disabled user may sign in again.',
+  'user.deleted': 'A user was deleted; sessions and grants ended.',
+
+  'client.created': 'A client was registered.',
+  'client.updated': "A client's metadata or settings were changed.",
+  'client.deleted': 'A client was deleted; its grants ended.',
+  'client.disabled': 'A client was switched off; its grants ended.',
+  'client.enabled': 'A disabled client may be used again.',
+  'client.secret_rotated': 'A client got a new secret, beside the old one or in its place.',
+  'client.secret_revoked': "One of a client's secrets was withdrawn.",
+
+  'resource.created': 'A resource (an API that tokens are issued for) was registered.',
+  'resource.updated': "A resource's scopes, token format or lifetime were changed.",
+  'resource.deleted': 'A resource was deleted.',
+
+  'signing_key.created': 'A signing key was made; as the next one it is published and does not sign yet.',
+  'signing_key.activated': 'A signing key became the current one of its algorithm and signs from now on.',
+  'signing_key.retired': 'A signing key signs no more; it stays published until what it signed has expired.',
+  'signing_key.removed': 'A retired signing key left the JWKS and its private half was erased.',
+  'signing_key.revoked': 'A signing key was withdrawn at once and its private half was erased.',
+  'signing_key.rewrapped': 'Signing keys were sealed anew under the current master key.',
+
+  'consent.granted': 'A user allowed a client scopes, claims or resources.',
+  'consent.denied': 'A user refused what a client asked for.',
+  'consent.revoked': 'A remembered consent was withdrawn.',
+  'grant.revoked': 'A grant and every token issued from it were revoked.',
+  'grant.reuse_detected': 'A code or refresh token was used a second time, so its grant was revoked.',
+  'token.revoked': 'A single token was revoked.',
+  'session.ended': 'A browser session was ended.',
+
+  'admin.link_issued': 'A single-use set-up link for an administrator was made.',
+  'admin.created': 'An administrator account was set up.',
+
+  'role.assigned': 'A user was given a role.',
+  'role.unassigned': 'A role was taken from a user.',
+} as const satisfies Record<string, string>;
+
+export type EventType = keyof typeof EVENT_TYPES;

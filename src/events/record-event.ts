@@ -1,0 +1,69 @@
+import { isIP } from 'node:net';
+import { prepared } from '../db/database.ts';
+import type { Db } from '../db/database.ts';
+import type { Actor } from '../http/actor.ts';
+import { newId } from '../lib/ids.ts';
+import { serializeEventData } from './event-data.ts';
+import type { EventType } from './event-types.ts';
+
+/**
+ * Writes what happened: one row that is both the audit record and the outbox entry. It owns the
+ * `events` table's inserts; reading, exporting and delivering belong to others.
+ */
+
+const MAX_USER_AGENT = 512;
+const MAX_TEXT = 256;
+
+export interface EventDetail {
+  target?: { type: string; id: string };
+  /** An enumerated reason, such as the sign-in failure; never free text a visitor typed. */
+  reason?: string;
+  /** JSON: before and after, counts, names. No secrets; see `serializeEventData`. */
+  data?: Record<string, unknown>;
+}
+
+/**
+ * @param trx the transaction of the change itself, so that neither commits without the other
+ * @param actor who did it, in which tenant; address and user agent are taken from here
+ * @throws {TypeError} when `data` holds what must not or cannot be recorded
+ */
+export async function recordEvent(
+  trx: Db,
+  actor: Actor,
+  type: EventType,
+  { target, reason, data = {} }: EventDetail = {},
+): Promise<void> {
+  await prepared(
+    trx,
+    'record-event',
+    `INSERT INTO events (id, tenant_id, type, actor_type, actor_id, target_type, target_id, reason, data,
+       ip, user_agent, correlation_id)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb, ?::inet, ?, ?)`,
+    [
+      newId(),
+      actor.tenantId,
+      type,
+      actor.type,
+      textOrNull(actor.id, MAX_TEXT),
+      textOrNull(target?.type, MAX_TEXT),
+      textOrNull(target?.id, MAX_TEXT),
+      textOrNull(reason, MAX_TEXT),
+      serializeEventData(data),
+      addressOrNull(actor.ip),
+      textOrNull(actor.userAgent, MAX_USER_AGENT),
+      textOrNull(actor.correlationId, MAX_TEXT),
+    ],
+  );
+}
+
+/** PostgreSQL refuses NUL in text; a visitor must not be able to make the audit insert fail. */
+function textOrNull(text: string | undefined, maxLength: number): string | null {
+  return text === undefined ? null : text.replaceAll('\0', '\ufffd').slice(0, maxLength).toWellFormed();
+}
+
+/** An address `inet` accepts: without an IPv6 zone, and IPv4 as such where the socket maps it into IPv6. */
+function addressOrNull(ip: string | undefined): string | null {
+  if (ip === undefined) return null;
+  const address = ip.replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, '');
+  return isIP(address) === 0 ? null : address;
+}
