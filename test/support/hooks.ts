@@ -1,0 +1,7 @@
+import { closeSharedDatabase } from './database.ts';
+
+export const mochaHooks = {
+  async afterAll(): Promise<void> {
+    await closeSharedDatabase();
+  },
+};
