@@ -100,7 +100,10 @@ describe('migrator', () => {
         migrateUp(impatient, { directory }),
       ]);
 
-      assert.deepEqual(results.map(({ length }) => length).sort(), [0, 1]);
+      assert.deepEqual(
+        results.map(({ length }) => length).sort((a, b) => a - b),
+        [0, 1],
+      );
       await assert.rejects(impatient.raw('SELECT pg_sleep(1)'), /statement timeout/);
     } finally {
       await impatient.destroy();
