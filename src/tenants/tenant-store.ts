@@ -1,0 +1,104 @@
+import type { Db } from '../db/database.ts';
+import { isId } from '../lib/ids.ts';
+import { isSlug } from './tenant-slug.ts';
+import type { Tenant } from './tenant.ts';
+
+interface TenantRow {
+  id: string;
+  slug: string;
+  name: string;
+  oidc_version: number;
+  config_version: number;
+  disabled_at: Date | null;
+}
+
+const COLUMNS = ['id', 'slug', 'name', 'oidc_version', 'config_version', 'disabled_at'] as const;
+
+/** Queries of the `tenants` table. A deleted tenant is found by none of them. */
+export function tenantStore(db: Db) {
+  const rows = () => db<TenantRow>('tenants').whereNull('deleted_at');
+
+  return {
+    async find(id: string): Promise<Tenant | undefined> {
+      if (!isId(id)) return undefined;
+      const row = await rows()
+        .where({ id })
+        .first(...COLUMNS);
+      return row && fromRow(row);
+    },
+
+    async findBySlug(slug: string): Promise<Tenant | undefined> {
+      if (!isSlug(slug)) return undefined;
+      const row = await rows()
+        .where({ slug })
+        .first(...COLUMNS);
+      return row && fromRow(row);
+    },
+
+    /** All tenants, oldest first. */
+    async list(): Promise<Tenant[]> {
+      return (
+        await rows()
+          .select(...COLUMNS)
+          .orderBy('id')
+      ).map(fromRow);
+    },
+
+    /** @throws a unique violation of `tenants_slug_key`; a deleted tenant's slug stays taken */
+    async insert(tenant: Pick<Tenant, 'id' | 'slug' | 'name'>): Promise<Tenant> {
+      const [row] = await db<TenantRow>('tenants').insert(toRow(tenant)).returning('*');
+      if (!row) throw new Error('an insert returned no row');
+      return fromRow(row);
+    },
+
+    /** @returns undefined when the slug is taken */
+    async insertIfAbsent(tenant: Pick<Tenant, 'id' | 'slug' | 'name'>): Promise<Tenant | undefined> {
+      const [row] = await db<TenantRow>('tenants')
+        .insert(toRow(tenant))
+        .onConflict('slug')
+        .ignore()
+        .returning('*');
+      return row && fromRow(row);
+    },
+
+    /** Call it in the transaction of the change, so that no replica sees the version before the change. */
+    async raiseOidcVersion(id: string): Promise<void> {
+      await db.raw('UPDATE tenants SET oidc_version = oidc_version + 1, updated_at = now() WHERE id = ?', [
+        id,
+      ]);
+    },
+
+    /** Call it in the transaction of the change, so that no replica sees the version before the change. */
+    async raiseConfigVersion(id: string): Promise<void> {
+      await db.raw(
+        'UPDATE tenants SET config_version = config_version + 1, updated_at = now() WHERE id = ?',
+        [id],
+      );
+    },
+
+    /** What replicas poll to learn that something they hold in memory has changed. */
+    async versions(): Promise<Pick<Tenant, 'id' | 'oidcVersion' | 'configVersion'>[]> {
+      const list = await rows().select('id', 'oidc_version', 'config_version');
+      return list.map((row) => ({
+        id: row.id,
+        oidcVersion: row.oidc_version,
+        configVersion: row.config_version,
+      }));
+    },
+  };
+}
+
+function toRow({ id, slug, name }: Pick<Tenant, 'id' | 'slug' | 'name'>) {
+  return { id, slug, name };
+}
+
+function fromRow(row: TenantRow): Tenant {
+  return {
+    id: row.id,
+    slug: row.slug,
+    name: row.name,
+    oidcVersion: row.oidc_version,
+    configVersion: row.config_version,
+    disabledAt: row.disabled_at,
+  };
+}
