@@ -22,7 +22,8 @@ export async function up(knex: Knex): Promise<void> {
       updated_at timestamptz NOT NULL DEFAULT now(),
       deleted_at timestamptz,
       CONSTRAINT tenants_slug_key UNIQUE (slug),
-      CONSTRAINT tenants_slug_check CHECK (slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')
+      -- {0,1} because knex takes a question mark for a binding.
+      CONSTRAINT tenants_slug_check CHECK (slug ~ '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9]){0,1}$')
     );
 
     CREATE TABLE signing_keys (
@@ -205,7 +206,7 @@ export async function up(knex: Knex): Promise<void> {
       payload jsonb NOT NULL,
       grant_hash bytea,
       session_uid text,
-      account_id text,
+      account_id uuid,
       client_id text,
       consumed_at timestamptz,
       -- A tombstone: the row stays, dead, until it would have expired.
@@ -269,7 +270,7 @@ export async function up(knex: Knex): Promise<void> {
       id uuid PRIMARY KEY,
       tenant_id uuid NOT NULL REFERENCES tenants,
       client_id text NOT NULL,
-      account_id text NOT NULL,
+      account_id uuid NOT NULL,
       sid text,
       attempts integer NOT NULL DEFAULT 0,
       next_attempt_at timestamptz NOT NULL DEFAULT now(),

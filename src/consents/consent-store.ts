@@ -1,0 +1,48 @@
+import { prepared } from '../db/database.ts';
+import type { Db } from '../db/database.ts';
+import { newId } from '../lib/ids.ts';
+import { mergeConsents } from './consent.ts';
+import type { Consent } from './consent.ts';
+
+export function consentStore(db: Db, tenantId: string) {
+  return {
+    async find(userId: string, clientId: string): Promise<Consent | undefined> {
+      const { rows } = await prepared<Consent>(
+        db,
+        'consent_find',
+        'SELECT scopes, claims, resources FROM consents WHERE tenant_id = ? AND user_id = ? AND client_id = ?',
+        [tenantId, userId, clientId],
+      );
+      return rows[0];
+    },
+
+    /**
+     * Adds to what was allowed before; of two answers given at once none is lost. Needs a transaction.
+     * @returns all that is allowed now
+     */
+    async add(userId: string, clientId: string, consent: Consent): Promise<Consent> {
+      const key = { tenant_id: tenantId, user_id: userId, client_id: clientId };
+      await db('consents')
+        .insert({ id: newId(), ...key })
+        .onConflict(['tenant_id', 'user_id', 'client_id'])
+        .ignore();
+      const before = await db<Consent>('consents')
+        .where(key)
+        .forUpdate()
+        .first('scopes', 'claims', 'resources');
+      const after = before ? mergeConsents(before, consent) : consent;
+      await db('consents')
+        .where(key)
+        .update({ ...after, resources: JSON.stringify(after.resources), updated_at: db.fn.now() });
+      return after;
+    },
+
+    /** @returns whether there was one */
+    async remove(userId: string, clientId: string): Promise<boolean> {
+      const removed = await db('consents')
+        .where({ tenant_id: tenantId, user_id: userId, client_id: clientId })
+        .delete();
+      return removed > 0;
+    },
+  };
+}

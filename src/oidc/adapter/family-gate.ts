@@ -1,0 +1,35 @@
+import { StoreUnavailable } from './store-errors.ts';
+import type { UnitOfWork } from './unit-of-work.ts';
+
+/**
+ * One request per token at a time within a process. The grant's row lock alone would be correct, but
+ * then hundreds of replays of one code would hold as many database connections while they wait, and
+ * everybody else would wait for a connection.
+ */
+const MOST_WAITING = 200;
+
+interface Gate {
+  tail: Promise<void>;
+  waiting: number;
+}
+
+const gates = new Map<string, Gate>();
+
+/** Waits for the turn and keeps it until the unit of work ends. */
+export async function holdGate(unit: UnitOfWork, key: string): Promise<void> {
+  const gate = gates.get(key) ?? { tail: Promise.resolve(), waiting: 0 };
+  if (gate.waiting >= MOST_WAITING)
+    throw new StoreUnavailable(new Error('too many requests with the same token'));
+  gates.set(key, gate);
+
+  const turn = gate.tail;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  gate.tail = turn.then(() => promise);
+  gate.waiting += 1;
+  unit.onEnd(() => {
+    gate.waiting -= 1;
+    if (gate.waiting === 0) gates.delete(key);
+    resolve();
+  });
+  await turn;
+}

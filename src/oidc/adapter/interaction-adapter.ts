@@ -1,0 +1,59 @@
+import { errors } from 'oidc-provider';
+import type { AdapterDeps, ModelAdapter } from './adapter-factory.ts';
+import { findModel, killModel, saveModel } from './model-store.ts';
+import { hashId } from './stored-model.ts';
+import type { ModelPayload, StoredModel } from './stored-model.ts';
+import { currentUnitOfWork } from './unit-of-work.ts';
+
+/**
+ * A pause of an authorization request for the person. Its payload names the browser's session and the
+ * pushed request it came from, so all of it is sealed. Of parallel resumes one goes on.
+ */
+export function interactionAdapter({ db, tenantId, sealer }: AdapterDeps): ModelAdapter {
+  return {
+    async find(id) {
+      const unit = currentUnitOfWork();
+      const stored =
+        unit?.kind === 'browser'
+          ? await findModel(await unit.transaction(), tenantId, 'Interaction', id, 'for update')
+          : await findModel((await unit?.reader()) ?? db, tenantId, 'Interaction', id);
+      return stored && { ...open(stored), jti: id };
+    },
+
+    async save(id, payload, expiresInSeconds) {
+      const { jti: _jti, ...rest } = payload;
+      const sealed: ModelPayload = { sealed: sealer.seal(JSON.stringify(rest), placeOf(id)) };
+      await saveModel(
+        (await currentUnitOfWork()?.writer()) ?? db,
+        tenantId,
+        'Interaction',
+        id,
+        sealed,
+        expiresInSeconds,
+      );
+    },
+
+    async destroy(id) {
+      const killed = await killModel(
+        (await currentUnitOfWork()?.writer()) ?? db,
+        tenantId,
+        'Interaction',
+        id,
+      );
+      if (!killed) throw new errors.SessionNotFound('interaction session not found');
+    },
+  };
+
+  function open(stored: StoredModel): ModelPayload {
+    const { sealed } = stored.payload;
+    return JSON.parse(sealer.open(String(sealed), placeOfHash(stored.id_hash)));
+  }
+}
+
+function placeOf(id: string): string {
+  return placeOfHash(hashId(id));
+}
+
+function placeOfHash(hash: Buffer): string {
+  return `oidc_models:payload:${hash.toString('hex')}`;
+}

@@ -1,0 +1,180 @@
+import { errors } from 'oidc-provider';
+import { prepared } from '../../db/database.ts';
+import type { Db } from '../../db/database.ts';
+import { hashId, toStored } from './stored-model.ts';
+import type { ModelPayload, StoredModel } from './stored-model.ts';
+
+/**
+ * The statements on `oidc_models`. Each is one round trip and decides by its row count; none of them
+ * clears `consumed_at` or revives a dead row. The model's name stands in the text, so that the planner
+ * prunes to one partition.
+ */
+
+const COLUMNS = 'id_hash, payload, consumed_at, dead_at';
+
+/** A live or consumed row; dead and missing ones are both undefined. */
+export async function findModel(
+  db: Db,
+  tenantId: string,
+  model: ModelName,
+  id: string,
+  lock?: 'for update',
+): Promise<StoredModel | undefined> {
+  const { rows } = await prepared<StoredModel>(
+    db,
+    `oidc_find_${model}${lock ? '_lock' : ''}`,
+    `SELECT ${COLUMNS} FROM oidc_models
+      WHERE tenant_id = ? AND model = '${model}' AND id_hash = ? AND dead_at IS NULL ${lock ?? ''}`,
+    [tenantId, hashId(id)],
+  );
+  return rows[0];
+}
+
+export async function findSessionByUid(
+  db: Db,
+  tenantId: string,
+  uid: string,
+): Promise<StoredModel | undefined> {
+  const { rows } = await prepared<StoredModel>(
+    db,
+    'oidc_find_session_by_uid',
+    `SELECT ${COLUMNS} FROM oidc_models
+      WHERE tenant_id = ? AND model = 'Session' AND session_uid = ? AND dead_at IS NULL`,
+    [tenantId, uid],
+  );
+  return rows[0];
+}
+
+/**
+ * A token together with its grant and, where it ends with a session, that session. With `lock`, the
+ * grant row is the family's mutex: whoever comes second waits here, then reads what the first one did.
+ */
+export async function findFamily(
+  db: Db,
+  tenantId: string,
+  model: ModelName,
+  id: string,
+  lock: boolean,
+): Promise<FamilyRow | undefined> {
+  const { rows } = await prepared<FamilyRow>(
+    db,
+    `oidc_family_${model}${lock ? '_lock' : ''}`,
+    `SELECT t.id_hash, t.payload, t.consumed_at, t.dead_at,
+            extract(epoch FROM clock_timestamp() - t.consumed_at)::float8 AS consumed_seconds_ago,
+            g.payload AS grant_payload, g.id_hash AS grant_id_hash, s.payload AS session_payload, s.id_hash AS session_id_hash
+       FROM oidc_models t
+       JOIN oidc_models g ON g.tenant_id = t.tenant_id AND g.model = 'Grant' AND g.id_hash = t.grant_hash AND g.dead_at IS NULL
+       LEFT JOIN oidc_models s ON s.tenant_id = t.tenant_id AND s.model = 'Session' AND s.session_uid = t.session_uid AND s.dead_at IS NULL
+      WHERE t.tenant_id = ? AND t.model = '${model}' AND t.id_hash = ? AND t.dead_at IS NULL
+      ${lock ? 'FOR UPDATE OF g, t' : ''}`,
+    [tenantId, hashId(id)],
+  );
+  return rows[0];
+}
+
+/** The id among the candidates whose refresh token is alive and unused. */
+export async function findUnusedRefreshToken(
+  db: Db,
+  tenantId: string,
+  candidates: readonly string[],
+): Promise<string | undefined> {
+  const hashes = candidates.map(hashId);
+  const { rows } = await prepared<{ id_hash: Buffer }>(
+    db,
+    'oidc_find_successor',
+    `SELECT id_hash FROM oidc_models
+      WHERE tenant_id = ? AND model = 'RefreshToken' AND id_hash = ANY(?) AND consumed_at IS NULL AND dead_at IS NULL`,
+    [tenantId, hashes as unknown as string[]],
+  );
+  const found = rows[0]?.id_hash;
+  return found && candidates[hashes.findIndex((hash) => hash.equals(found))];
+}
+
+/**
+ * Inserts or updates. A row that belongs to a grant is written only while that grant lives, so a token
+ * issued while its family is being revoked cannot survive it.
+ * @throws InvalidGrant when the row or its grant is dead
+ */
+export async function saveModel(
+  db: Db,
+  tenantId: string,
+  model: ModelName,
+  id: string,
+  payload: ModelPayload,
+  expiresInSeconds: number,
+): Promise<void> {
+  const grantHash = payload.grantId && model !== 'Interaction' ? hashId(payload.grantId) : null;
+  const { rowCount } = await prepared(
+    db,
+    `oidc_save_${model}${grantHash ? '_bound' : ''}`,
+    `INSERT INTO oidc_models (tenant_id, model, id_hash, payload, grant_hash, session_uid, account_id, client_id, expires_at)
+     SELECT ?::uuid, '${model}', ?::bytea, ?::jsonb, ?::bytea, ?::text, ?::uuid, ?::text, now() + make_interval(secs => ?::float8)
+     ${grantHash ? `WHERE EXISTS (SELECT 1 FROM oidc_models WHERE tenant_id = ?::uuid AND model = 'Grant' AND id_hash = ?::bytea AND dead_at IS NULL)` : ''}
+     ON CONFLICT (tenant_id, model, id_hash) DO UPDATE
+       SET payload = excluded.payload, expires_at = excluded.expires_at, updated_at = now()
+       WHERE oidc_models.dead_at IS NULL`,
+    [
+      tenantId,
+      hashId(id),
+      toStored(payload),
+      grantHash,
+      payload.expiresWithSession ? (payload.sessionUid ?? null) : null,
+      payload.accountId ?? null,
+      payload.clientId ?? null,
+      expiresInSeconds,
+      ...(grantHash ? [tenantId, grantHash] : []),
+    ],
+  );
+  if (rowCount === 0) throw new errors.InvalidGrant('the grant was revoked');
+}
+
+/** Marks as used. @returns whether this call did it */
+export async function consumeModel(db: Db, tenantId: string, model: ModelName, id: string): Promise<boolean> {
+  const { rowCount } = await prepared(
+    db,
+    `oidc_consume_${model}`,
+    `UPDATE oidc_models SET consumed_at = clock_timestamp(), updated_at = now()
+      WHERE tenant_id = ? AND model = '${model}' AND id_hash = ? AND consumed_at IS NULL AND dead_at IS NULL`,
+    [tenantId, hashId(id)],
+  );
+  return rowCount === 1;
+}
+
+/** Leaves a tombstone until the row would have expired. @returns the row if this call killed it */
+export async function killModel(
+  db: Db,
+  tenantId: string,
+  model: ModelName,
+  id: string,
+): Promise<{ account_id: string | null; client_id: string | null } | undefined> {
+  const { rows } = await prepared<{ account_id: string | null; client_id: string | null }>(
+    db,
+    `oidc_kill_${model}`,
+    `UPDATE oidc_models SET dead_at = clock_timestamp(), updated_at = now()
+      WHERE tenant_id = ? AND model = '${model}' AND id_hash = ? AND dead_at IS NULL
+      RETURNING account_id, client_id`,
+    [tenantId, hashId(id)],
+  );
+  return rows[0];
+}
+
+export const MODEL_NAMES = [
+  'AccessToken',
+  'AuthorizationCode',
+  'ClientCredentials',
+  'Grant',
+  'Interaction',
+  'PushedAuthorizationRequest',
+  'RefreshToken',
+  'Session',
+] as const;
+
+export type ModelName = (typeof MODEL_NAMES)[number];
+
+export interface FamilyRow extends StoredModel {
+  consumed_seconds_ago: number | null;
+  grant_payload: ModelPayload;
+  grant_id_hash: Buffer;
+  session_payload: ModelPayload | null;
+  session_id_hash: Buffer | null;
+}

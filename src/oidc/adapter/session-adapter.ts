@@ -1,0 +1,142 @@
+import { prepared } from '../../db/database.ts';
+import type { Db } from '../../db/database.ts';
+import { recordEvent } from '../../events/record-event.ts';
+import type { AdapterDeps, ModelAdapter } from './adapter-factory.ts';
+import { findModel, findSessionByUid, killModel, saveModel } from './model-store.ts';
+import { StoreUnavailable } from './store-errors.ts';
+import { fromStored, hashId, toStored } from './stored-model.ts';
+import type { ModelPayload } from './stored-model.ts';
+import { currentUnitOfWork } from './unit-of-work.ts';
+import type { UnitOfWork } from './unit-of-work.ts';
+
+/** A session's expiry is written again only after this much of its life has passed. */
+const TOUCH_SHARE = 0.02;
+
+/**
+ * The browser's session. Authorization and logout lock its row for as long as they run, so a request
+ * under way cannot undo a logout and parallel tabs lose nothing. The row keeps its uid for life; a new
+ * id replaces the old one in place.
+ */
+export function sessionAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
+  return {
+    async find(id) {
+      const unit = currentUnitOfWork();
+      if (unit?.kind !== 'browser') {
+        const stored = await findModel((await unit?.reader()) ?? db, tenantId, 'Session', id);
+        return stored && fromStored(id, stored);
+      }
+
+      const stored = await findModel(await unit.transaction(), tenantId, 'Session', id, 'for update');
+      if (!stored?.payload.uid) return undefined;
+      unit.session = { id, uid: stored.payload.uid, stored, destroyed: false };
+      return fromStored(id, stored);
+    },
+
+    async findByUid(uid) {
+      const unit = currentUnitOfWork();
+      const stored = unit?.sessions.has(uid)
+        ? unit.sessions.get(uid)
+        : await findSessionByUid((await unit?.reader()) ?? db, tenantId, uid);
+      // Nobody who finds a session by its uid may learn the id, which is the browser's cookie.
+      return stored && { ...stored.payload, jti: uid };
+    },
+
+    async save(id, payload, expiresInSeconds) {
+      const unit = currentUnitOfWork();
+      const known = unit?.session?.uid === payload.uid ? unit?.session : undefined;
+      if (!known) return insertSession((await unit?.writer()) ?? db, tenantId, id, payload, expiresInSeconds);
+
+      known.destroyed = false;
+      if (known.id === id && isUnchanged(known.stored.payload, payload, expiresInSeconds)) return;
+      await updateSession(
+        await (unit as UnitOfWork).transaction(),
+        tenantId,
+        known.id,
+        id,
+        payload,
+        expiresInSeconds,
+      );
+      known.id = id;
+      known.stored.payload = payload;
+    },
+
+    /** The engine destroys the old id before it saves the session under a new one: what ends is settled at the end. */
+    async destroy(id) {
+      const unit = currentUnitOfWork();
+      if (unit?.session?.id === id) unit.session.destroyed = true;
+      else await killModel((await unit?.writer()) ?? db, tenantId, 'Session', id);
+    },
+  };
+}
+
+/** Before the commit: a session that was destroyed and not saved again under a new id has ended. */
+export async function settleSession(unit: UnitOfWork, tenantId: string): Promise<void> {
+  if (!unit.session?.destroyed) return;
+  const { id, uid } = unit.session;
+  const trx = await unit.transaction();
+  const ended = await killModel(trx, tenantId, 'Session', id);
+  if (!ended?.account_id) return;
+  const actor = { ...unit.actor, type: 'user' as const, id: ended.account_id };
+  await recordEvent(trx, actor, 'user.logout', {
+    target: { type: 'user', id: ended.account_id },
+    data: { session: uid },
+  });
+}
+
+async function insertSession(
+  db: Db,
+  tenantId: string,
+  id: string,
+  payload: ModelPayload,
+  expiresInSeconds: number,
+) {
+  await saveModel(
+    db,
+    tenantId,
+    'Session',
+    id,
+    { ...payload, sessionUid: payload.uid ?? id, expiresWithSession: true },
+    expiresInSeconds,
+  );
+}
+
+async function updateSession(
+  db: Db,
+  tenantId: string,
+  oldId: string,
+  id: string,
+  payload: ModelPayload,
+  expiresInSeconds: number,
+): Promise<void> {
+  const { rowCount } = await prepared(
+    db,
+    'oidc_update_session',
+    `UPDATE oidc_models
+        SET id_hash = ?, payload = ?::jsonb, account_id = ?::uuid, expires_at = now() + make_interval(secs => ?::float8), updated_at = now()
+      WHERE tenant_id = ? AND model = 'Session' AND id_hash = ? AND dead_at IS NULL`,
+    [hashId(id), toStored(payload), payload.accountId ?? null, expiresInSeconds, tenantId, hashId(oldId)],
+  );
+  // The row was locked when it was read, so this cannot happen while the lock holds.
+  if (rowCount !== 1) throw new StoreUnavailable(new Error('the session row is gone under its lock'));
+}
+
+function isUnchanged(before: ModelPayload, after: ModelPayload, expiresInSeconds: number): boolean {
+  const extendedBy = (after.exp ?? 0) - (before.exp ?? 0);
+  return extendedBy < expiresInSeconds * TOUCH_SHARE && comparable(before) === comparable(after);
+}
+
+/** Key order differs between what the engine builds and what the database returns. */
+function comparable({ exp: _exp, iat: _iat, jti: _jti, ...rest }: ModelPayload): string {
+  return JSON.stringify(sorted(rest));
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, member]) => [key, sorted(member)]),
+  );
+}

@@ -1,0 +1,25 @@
+import { errors } from 'oidc-provider';
+
+/**
+ * The store could not answer. Clients hear `temporarily_unavailable` with 503 (RFC 6749 §4.1.2.1) and
+ * keep their tokens: "not found" would make them throw good refresh tokens away.
+ */
+export class StoreUnavailable extends errors.OIDCProviderError {
+  constructor(cause: unknown) {
+    super(503, 'temporarily_unavailable');
+    this.cause = cause;
+    this.expose = true;
+    this.allow_redirect = false;
+    this.error_description = 'the service is temporarily unavailable, try again in a moment';
+  }
+}
+
+/** Runs a store operation; every failure but a protocol error becomes `StoreUnavailable`. */
+export async function guarded<Result>(operation: () => Promise<Result>): Promise<Result> {
+  try {
+    return await operation();
+  } catch (err) {
+    if (err instanceof errors.OIDCProviderError) throw err;
+    throw new StoreUnavailable(err);
+  }
+}

@@ -1,0 +1,112 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Knex } from 'knex';
+import type { Db } from '../../db/database.ts';
+import type { Actor } from '../../http/actor.ts';
+import type { StoredModel } from './stored-model.ts';
+
+/**
+ * What one protocol request does to the store, as one transaction. The protocol engine reads, checks
+ * and writes in separate steps; the unit of work ties them together: it opens the transaction at the
+ * first read that must lock (or the first write, where nothing locks), keeps what was read under the
+ * lock, and commits before the answer leaves. Requests that change nothing never open one.
+ */
+export class UnitOfWork {
+  readonly kind: UnitOfWorkKind;
+  readonly actor: Actor;
+  /** Grants and sessions read along with a token, so that the engine's next question costs nothing. */
+  readonly grants = new Map<string, StoredModel | undefined>();
+  readonly sessions = new Map<string, StoredModel | undefined>();
+  /** The refresh token that is being rotated: its successor's id derives from it. */
+  rotatedTokenId: string | undefined;
+  /** Set when a client repeats a refresh whose answer it lost: the successor that exists already. */
+  repeatedSuccessorId: string | undefined;
+  /** A token that was presented after it had been used. */
+  reused: { grantId: string; clientId: string } | undefined;
+  /** The session the browser holds, as it was read, and whether it ended in this request. */
+  session: { id: string; uid: string; stored: StoredModel; destroyed: boolean } | undefined;
+
+  readonly #db: Db;
+  readonly #finally: (() => void)[] = [];
+  #transaction: Promise<Knex.Transaction> | undefined;
+
+  constructor(options: UnitOfWorkOptions) {
+    this.#db = options.db;
+    this.kind = options.kind;
+    this.actor = options.actor;
+  }
+
+  /** The transaction, opened at the first call. */
+  transaction(): Promise<Knex.Transaction> {
+    this.#transaction ??= this.#db.transaction();
+    return this.#transaction;
+  }
+
+  /** For reads that need no lock: inside the transaction when there is one. */
+  async reader(): Promise<Db> {
+    return this.#transaction ?? this.#db;
+  }
+
+  /** For writes: token requests that locked nothing write a single row, which needs no transaction. */
+  async writer(): Promise<Db> {
+    return this.kind === 'token' || this.kind === 'read' ? this.reader() : this.transaction();
+  }
+
+  get isOpen(): boolean {
+    return this.#transaction !== undefined;
+  }
+
+  onEnd(callback: () => void): void {
+    this.#finally.push(callback);
+  }
+
+  async commit(): Promise<void> {
+    await (await this.#transaction)?.commit();
+  }
+
+  /** Ends the unit: whatever was not committed is undone. */
+  async end(): Promise<void> {
+    try {
+      const transaction = await this.#transaction?.catch(() => undefined);
+      if (transaction && !transaction.isCompleted()) await transaction.rollback();
+    } finally {
+      for (const callback of this.#finally) callback();
+    }
+  }
+}
+
+/**
+ * token: locks the grant with the first token read. browser: locks the session and the interaction.
+ * write: a transaction from the first write on. read: never a transaction.
+ */
+export type UnitOfWorkKind = 'token' | 'browser' | 'write' | 'read';
+
+interface UnitOfWorkOptions {
+  db: Db;
+  kind: UnitOfWorkKind;
+  actor: Actor;
+}
+
+const storage = new AsyncLocalStorage<UnitOfWork>();
+
+export function currentUnitOfWork(): UnitOfWork | undefined {
+  return storage.getStore();
+}
+
+/**
+ * Runs work in a unit of its own and commits when it says so.
+ * @param work returns whether to commit; `beforeCommit` steps belong into it
+ * @throws whatever the work or the commit throws, after everything was undone
+ */
+export async function inUnitOfWork(
+  options: UnitOfWorkOptions,
+  work: (unit: UnitOfWork) => Promise<boolean>,
+): Promise<void> {
+  const unit = new UnitOfWork(options);
+  try {
+    await storage.run(unit, async () => {
+      if (await work(unit)) await unit.commit();
+    });
+  } finally {
+    await unit.end();
+  }
+}

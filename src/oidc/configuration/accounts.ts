@@ -1,0 +1,53 @@
+import type { Account, Configuration } from 'oidc-provider';
+import type { Db } from '../../db/database.ts';
+import { claimsOf } from '../../users/user-claims.ts';
+import { userStore } from '../../users/user-store.ts';
+import { guarded } from '../adapter/store-errors.ts';
+import { currentUnitOfWork } from '../adapter/unit-of-work.ts';
+import type { TenantContext } from '../provider-deps.ts';
+
+/** Which claims each scope releases (OpenID Connect Core §5.4). */
+const CLAIMS = {
+  openid: ['sub'],
+  profile: [
+    'name',
+    'family_name',
+    'given_name',
+    'middle_name',
+    'nickname',
+    'preferred_username',
+    'profile',
+    'picture',
+    'website',
+    'gender',
+    'birthdate',
+    'zoneinfo',
+    'locale',
+    'updated_at',
+  ],
+  email: ['email', 'email_verified'],
+  phone: ['phone_number', 'phone_number_verified'],
+  address: ['address'],
+  acr: null,
+  amr: null,
+  auth_time: null,
+  sid: null,
+  iss: null,
+};
+
+/** People as the engine sees them. Only active ones exist: anybody else must sign in again, or cannot. */
+export function accountsConfiguration({ db, tenant }: TenantContext) {
+  const reader = async (): Promise<Db> => (await currentUnitOfWork()?.reader()) ?? db;
+
+  return {
+    claims: CLAIMS,
+    scopes: ['openid', 'offline_access'],
+
+    findAccount: (_ctx, id): Promise<Account | undefined> =>
+      guarded(async () => {
+        const found = await userStore(await reader(), tenant.id).findWithProfile(id);
+        if (found?.user.status !== 'active') return undefined;
+        return { accountId: id, claims: async () => ({ sub: id, ...claimsOf(found.user, found.profile) }) };
+      }),
+  } satisfies Configuration;
+}

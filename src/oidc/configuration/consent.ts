@@ -1,0 +1,93 @@
+import type { Configuration, Grant, KoaContextWithOIDC } from 'oidc-provider';
+import { coversConsent } from '../../consents/consent.ts';
+import type { Consent } from '../../consents/consent.ts';
+import { consentStore } from '../../consents/consent-store.ts';
+import { guarded } from '../adapter/store-errors.ts';
+import { currentUnitOfWork } from '../adapter/unit-of-work.ts';
+import type { TenantContext } from '../provider-deps.ts';
+
+/**
+ * The grant an authorization request goes on with: the one just consented to, the one this session
+ * already has with the client, or a new one from what the person allowed the client earlier. Clients of
+ * the house need no consent. Undefined leads to the consent page.
+ */
+export function consentConfiguration({ db, tenant, directory, settings }: TenantContext) {
+  return {
+    async loadExistingGrant(ctx): Promise<Grant | undefined> {
+      const { client, session, account, result } = ctx.oidc;
+      if (!client || !account) return undefined;
+
+      const consented = result?.consent?.grantId;
+      if (consented) return ctx.oidc.provider.Grant.find(consented);
+
+      const asked = askedConsent(ctx);
+      const grant = await currentGrant(ctx);
+      if (grant && coversConsent(consentOf(grant), asked)) return grant;
+
+      const allowed = await allowedConsent(account.accountId, client.clientId, asked);
+      if (!allowed || !coversConsent(allowed, asked)) return grant;
+
+      const extended =
+        grant ?? new ctx.oidc.provider.Grant({ accountId: account.accountId, clientId: client.clientId });
+      addConsent(extended, asked);
+      await extended.save();
+      session?.grantIdFor(client.clientId, extended.jti);
+      return extended;
+    },
+  } satisfies Configuration;
+
+  /** The session's grant with the client, unless it would end before a refresh token of today. */
+  async function currentGrant(ctx: KoaContextWithOIDC): Promise<Grant | undefined> {
+    const id = ctx.oidc.session?.grantIdFor(ctx.oidc.client?.clientId ?? '');
+    const grant = id ? await ctx.oidc.provider.Grant.find(id) : undefined;
+    if (grant?.accountId !== ctx.oidc.account?.accountId) return undefined;
+    return grant && grant.remainingTTL > settings.refreshAbsoluteSeconds ? grant : undefined;
+  }
+
+  async function allowedConsent(
+    accountId: string,
+    clientId: string,
+    asked: Consent,
+  ): Promise<Consent | undefined> {
+    if ((await directory.client(clientId))?.firstParty) return asked;
+    return guarded(async () => {
+      const reader = (await currentUnitOfWork()?.reader()) ?? db;
+      return consentStore(reader, tenant.id).find(accountId, clientId);
+    });
+  }
+}
+
+/** What the request asks a person to allow. */
+export function askedConsent(ctx: KoaContextWithOIDC): Consent {
+  const { requestParamOIDCScopes, requestParamScopes, requestParamClaims, resourceServers } = ctx.oidc;
+  const resources: Consent['resources'] = {};
+  for (const [indicator, server] of Object.entries(resourceServers ?? {})) {
+    resources[indicator] = [...requestParamScopes].filter((scope) => server.scopes.has(scope));
+  }
+  const unasked = new Set(['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss']);
+  return {
+    scopes: [...requestParamOIDCScopes],
+    claims: [...requestParamClaims].filter((claim) => !unasked.has(claim)),
+    resources,
+  };
+}
+
+export function consentOf(grant: Grant): Consent {
+  const resources: Consent['resources'] = {};
+  for (const indicator of Object.keys(grant.resources ?? {})) {
+    resources[indicator] = split(grant.getResourceScope(indicator));
+  }
+  return { scopes: split(grant.getOIDCScope()), claims: grant.getOIDCClaims(), resources };
+}
+
+export function addConsent(grant: Grant, consent: Consent): void {
+  if (consent.scopes.length > 0) grant.addOIDCScope(consent.scopes.join(' '));
+  if (consent.claims.length > 0) grant.addOIDCClaims(consent.claims);
+  for (const [indicator, scopes] of Object.entries(consent.resources)) {
+    if (scopes.length > 0) grant.addResourceScope(indicator, scopes.join(' '));
+  }
+}
+
+function split(scope: string): string[] {
+  return scope.split(' ').filter(Boolean);
+}

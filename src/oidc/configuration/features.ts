@@ -1,0 +1,100 @@
+import type {
+  AccessToken,
+  ClientCredentials,
+  Configuration,
+  KoaContextWithOIDC,
+  RefreshToken,
+} from 'oidc-provider';
+import type { Client } from 'oidc-provider';
+import type { TenantContext } from '../provider-deps.ts';
+import { resourceIndicators } from './resources.ts';
+
+export const ROUTES = {
+  authorization: '/authorize',
+  token: '/token',
+  userinfo: '/userinfo',
+  jwks: '/jwks',
+  introspection: '/introspect',
+  revocation: '/revoke',
+  pushed_authorization_request: '/par',
+  end_session: '/logout',
+} as const;
+
+const SIGNING_ALGS = ['RS256', 'ES256', 'EdDSA'] as const;
+
+/** Which parts of the protocol are on. */
+export function featuresConfiguration(context: TenantContext) {
+  const { directory, pages, keyRing, tenant } = context;
+
+  return {
+    routes: ROUTES,
+    responseTypes: ['code'],
+    // OAuth 2.1: PKCE for every client; S256 is the only method the engine has.
+    pkce: { required: () => true },
+    allowOmittingSingleRegisteredRedirectUri: false,
+    acceptQueryParamAccessTokens: false,
+    clockTolerance: 15,
+    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+    enabledJWA: {
+      clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256', 'Ed25519', 'EdDSA'],
+      idTokenSigningAlgValues: [...SIGNING_ALGS],
+      userinfoSigningAlgValues: [...SIGNING_ALGS],
+      introspectionSigningAlgValues: [...SIGNING_ALGS],
+      authorizationSigningAlgValues: [...SIGNING_ALGS],
+      // No symmetric ones: secrets are stored as hashes and cannot verify anything.
+      requestObjectSigningAlgValues: ['RS256', 'PS256', 'ES256', 'Ed25519', 'EdDSA'],
+      dPoPSigningAlgValues: ['RS256', 'PS256', 'ES256', 'Ed25519', 'EdDSA'],
+    },
+    features: {
+      devInteractions: { enabled: false },
+      claimsParameter: { enabled: true },
+      clientCredentials: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: mayIntrospect },
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_ctx: KoaContextWithOIDC, client: Client, token: { clientId?: string | undefined }) =>
+          token.clientId === client.clientId,
+      },
+      userinfo: { enabled: true },
+      pushedAuthorizationRequests: { enabled: true },
+      dPoP: {
+        enabled: true,
+        nonceSecret: keyRing.derive(`dpop-nonce:${tenant.id}`),
+        // RFC 9449 §8: without another credential, a proof made ahead of time must be worth nothing.
+        requireNonce: (ctx: KoaContextWithOIDC) => ctx.oidc.client?.clientAuthMethod === 'none',
+      },
+      resourceIndicators: resourceIndicators(context),
+      backchannelLogout: { enabled: true },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (ctx: KoaContextWithOIDC) => pages.confirmLogout(ctx, logoutForm(ctx)),
+        postLogoutSuccessSource: (ctx: KoaContextWithOIDC) => pages.signedOut(ctx),
+      },
+    },
+    // Single-page apps call from the origins they are registered to return to, and from nowhere else.
+    clientBasedCORS: (_ctx, origin, client) =>
+      (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
+  } satisfies Configuration;
+
+  /** A token is shown to the client it was issued to, and to those who speak for its audience (RFC 7662 §4). */
+  async function mayIntrospect(
+    _ctx: KoaContextWithOIDC,
+    client: Client,
+    token: AccessToken | ClientCredentials | RefreshToken,
+  ): Promise<boolean> {
+    if (token.clientId === client.clientId) return true;
+    if (!('aud' in token) || typeof token.aud !== 'string') return false;
+    const resource = await directory.resource(token.aud);
+    return resource?.introspectionClientIds.includes(client.clientId) === true;
+  }
+}
+
+function logoutForm(ctx: KoaContextWithOIDC) {
+  const state = ctx.oidc.session?.state as { secret?: unknown } | undefined;
+  return {
+    action: ctx.oidc.urlFor('end_session_confirm'),
+    xsrf: String(state?.secret ?? ''),
+    // An ID token of this very session: the app has proved whom it signs out.
+    confirmed: ctx.oidc.entities.IdTokenHint?.payload['sub'] === ctx.oidc.session?.accountId,
+  };
+}

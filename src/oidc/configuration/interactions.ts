@@ -1,0 +1,27 @@
+import { interactionPolicy } from 'oidc-provider';
+import type { Configuration, Interaction, KoaContextWithOIDC } from 'oidc-provider';
+import type { TenantContext } from '../provider-deps.ts';
+
+const { Check, Prompt, base } = interactionPolicy;
+
+/** When a person is needed, and where they are sent. */
+export function interactionsConfiguration({ mountPath, pages }: TenantContext) {
+  const policy = base();
+  policy.add(new Prompt({ name: 'select_account', requestable: true }), 0);
+  policy.get('login')?.checks.add(
+    // The engine goes on with a session whose account it could not load, and fails later with a 500.
+    new Check('account_gone', 'the account of the session is gone or not active', 'login_required', (ctx) => {
+      const { session, account } = ctx.oidc;
+      return session?.accountId !== undefined && account === undefined;
+    }),
+  );
+
+  return {
+    interactions: {
+      policy,
+      url: (_ctx: KoaContextWithOIDC, interaction: Interaction) =>
+        `${mountPath}/interaction/${interaction.uid}`,
+    },
+    renderError: (ctx, out, err) => pages.error(ctx, out, err),
+  } satisfies Configuration;
+}

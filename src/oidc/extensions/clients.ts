@@ -1,0 +1,86 @@
+import { timingSafeEqual } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type Provider from 'oidc-provider';
+import type { Client as EngineClient } from 'oidc-provider';
+import { usesSecret } from '../../clients/client.ts';
+import type { Client } from '../../clients/client.ts';
+import { sha256 } from '../../lib/ids.ts';
+import { enqueueLogout } from '../adapter/logout-deliveries.ts';
+import { guarded } from '../adapter/store-errors.ts';
+import { currentUnitOfWork } from '../adapter/unit-of-work.ts';
+import type { TenantContext } from '../provider-deps.ts';
+
+const MOST_INSTANCES = 5_000;
+
+/** The engine wants a secret of clients that have one; the real ones are stored as hashes and compared here. */
+const SECRET_PLACEHOLDER = 'kept-as-a-hash';
+
+interface EngineClientClass {
+  new (metadata: object): EngineClient;
+  find(id: string): Promise<EngineClient | undefined>;
+  prototype: {
+    clientId: string;
+    compareClientSecret(actual: string): Promise<boolean>;
+    backchannelLogout(accountId: string, sid: string): Promise<void>;
+  };
+}
+
+const records = new WeakMap<object, Client>();
+
+/** Our record behind a client of the engine. */
+export function clientRecordOf(engineClient: object): Client | undefined {
+  return records.get(engineClient);
+}
+
+/**
+ * Clients come from the tenant's directory. The engine would hash the metadata at every look-up and
+ * build clients anew beyond the hundred it keeps; here a client is built once for each of its versions.
+ */
+export function extendClients(provider: Provider, { db, tenant, directory }: TenantContext): void {
+  const EngineClient = provider.Client as unknown as EngineClientClass;
+  const instances = new LRUCache<string, { version: number; instance: EngineClient }>({
+    max: MOST_INSTANCES,
+  });
+
+  EngineClient.find = async (id) => {
+    if (typeof id !== 'string' || id === '') return undefined;
+    const client = await directory.client(id);
+    if (!client) return undefined;
+
+    const version = client.updatedAt.getTime();
+    const known = instances.get(id);
+    const instance = known?.version === version ? known.instance : new EngineClient(engineMetadata(client));
+    if (instance !== known?.instance) instances.set(id, { version, instance });
+    records.set(instance, client);
+    return instance;
+  };
+
+  EngineClient.prototype.compareClientSecret = async function (actual) {
+    const hash = sha256(actual);
+    const now = Date.now();
+    // All of them, so that the time does not tell which one it was.
+    const matches = (clientRecordOf(this)?.secrets ?? []).filter(
+      (secret) =>
+        timingSafeEqual(secret.hash, hash) && (secret.expiresAt === null || secret.expiresAt.getTime() > now),
+    );
+    return matches.length > 0;
+  };
+
+  // Committed with the logout, delivered afterwards with retries: see jobs/logout-delivery-job.ts.
+  EngineClient.prototype.backchannelLogout = function (accountId, sid) {
+    return guarded(async () => {
+      const writer = (await currentUnitOfWork()?.writer()) ?? db;
+      await enqueueLogout(writer, tenant.id, { clientId: this.clientId, accountId, sid });
+    });
+  };
+}
+
+/** What the engine knows of a client, in the names of RFC 7591. */
+export function engineMetadata(client: Pick<Client, 'clientId' | 'name' | 'metadata'>): object {
+  return {
+    ...client.metadata,
+    client_id: client.clientId,
+    client_name: client.name,
+    ...(usesSecret(client.metadata) ? { client_secret: SECRET_PLACEHOLDER } : {}),
+  };
+}

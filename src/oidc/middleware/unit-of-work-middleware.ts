@@ -1,0 +1,63 @@
+import type Provider from 'oidc-provider';
+import type { KoaContextWithOIDC } from 'oidc-provider';
+import { settleSession } from '../adapter/session-adapter.ts';
+import { StoreUnavailable } from '../adapter/store-errors.ts';
+import { inUnitOfWork } from '../adapter/unit-of-work.ts';
+import type { UnitOfWork, UnitOfWorkKind } from '../adapter/unit-of-work.ts';
+import { ROUTES } from '../configuration/features.ts';
+import type { TenantContext } from '../provider-deps.ts';
+import { anonymousActor, requestContext } from '../request-context.ts';
+
+/**
+ * Every protocol request is one unit of work. It is committed before the bytes leave, also when the
+ * answer refuses the caller, since a revocation must stick; an answer of ours that failed undoes it.
+ */
+export function unitOfWorkMiddleware(provider: Provider, context: TenantContext) {
+  const { db, tenant, pages } = context;
+
+  return async (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> => {
+    const kind = kindOf(ctx.method, ctx.path);
+    const actor = anonymousActor(ctx.req, tenant.id);
+    try {
+      await inUnitOfWork({ db, kind, actor }, async (unit) => {
+        await next();
+        await endReusedFamily(provider, unit, ctx);
+        await settleSession(unit, tenant.id);
+        return ctx.status < 500;
+      });
+    } catch (err) {
+      await answerUnavailable(ctx, err);
+    }
+  };
+
+  /** What the engine had prepared must not leave: it says things that did not happen. */
+  async function answerUnavailable(ctx: KoaContextWithOIDC, cause: unknown): Promise<void> {
+    const { log, correlationId } = requestContext(ctx.req);
+    log.error({ err: cause, correlationId }, 'the request could not be committed');
+    const unavailable = cause instanceof StoreUnavailable ? cause : new StoreUnavailable(cause);
+    for (const header of ['Set-Cookie', 'Location', 'WWW-Authenticate']) ctx.remove(header);
+    ctx.status = 503;
+    ctx.set('Retry-After', '1');
+    const out = { error: unavailable.error, error_description: unavailable.error_description };
+    if (ctx.accepts('json', 'html') === 'html') await pages.error(ctx, out, unavailable);
+    else ctx.body = out;
+  }
+}
+
+function kindOf(method: string, path: string): UnitOfWorkKind {
+  if (method === 'POST' && path === ROUTES.token) return 'token';
+  if (method === 'POST' && path === ROUTES.revocation) return 'write';
+  if (path.startsWith(ROUTES.authorization) || path.startsWith(ROUTES.end_session)) return 'browser';
+  return 'read';
+}
+
+/**
+ * The engine notices a reused refresh token only after every other check, so a thief who errs in the
+ * scope or the proof would raise no alarm. The token was seen a second time: its family ends.
+ */
+async function endReusedFamily(provider: Provider, unit: UnitOfWork, ctx: KoaContextWithOIDC): Promise<void> {
+  const { reused } = unit;
+  if (unit.rotatedTokenId === undefined || !reused) return;
+  if (ctx.oidc.client?.clientId !== reused.clientId) return;
+  await provider.Grant.adapter.destroy(reused.grantId);
+}

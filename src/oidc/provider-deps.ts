@@ -1,0 +1,37 @@
+import type { Db } from '../db/database.ts';
+import type { KeyRing } from '../lib/key-ring.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Sealer } from '../lib/sealer.ts';
+import type { Tenant } from '../tenants/tenant.ts';
+import type { OidcPages } from './oidc-pages.ts';
+import type { TenantDirectory } from './tenant-directory.ts';
+
+/** What every provider needs, whatever its tenant. */
+export interface ProviderDeps {
+  db: Db;
+  sealer: Sealer;
+  keyRing: KeyRing;
+  log: Logger;
+  publicUrl: string;
+  pages: OidcPages;
+  /** SSRF-safe. */
+  fetch: typeof globalThis.fetch;
+  settings: ProtocolSettings;
+}
+
+export interface ProtocolSettings {
+  accessTokenTtlSeconds: number;
+  refreshIdleSeconds: number;
+  refreshAbsoluteSeconds: number;
+  refreshGraceSeconds: number;
+  sessionIdleSeconds: number;
+  jwksMaxAgeSeconds: number;
+}
+
+/** What the configuration slices of one tenant's provider build on. */
+export interface TenantContext extends ProviderDeps {
+  tenant: Tenant;
+  issuer: string;
+  mountPath: string;
+  directory: TenantDirectory;
+}

@@ -1,0 +1,119 @@
+import { LRUCache } from 'lru-cache';
+import type Provider from 'oidc-provider';
+import type { KeyService } from '../keys/key-service.ts';
+import { issuerOf, mountPathOf } from '../tenants/tenant.ts';
+import type { Tenant } from '../tenants/tenant.ts';
+import { tenantStore } from '../tenants/tenant-store.ts';
+import { guarded } from './adapter/store-errors.ts';
+import { buildProvider } from './provider.ts';
+import type { ProviderDeps, TenantContext } from './provider-deps.ts';
+import { createTenantDirectory } from './tenant-directory.ts';
+
+/**
+ * One provider per tenant and version. A change of keys raises the tenant's version; every replica looks
+ * for raised versions a few times a second, builds the new provider beside the old one and swaps. With
+ * the database out of reach the providers that exist go on.
+ */
+export interface TenantProvider {
+  tenant: Tenant;
+  context: TenantContext;
+  provider: Provider;
+  handle: ReturnType<Provider['callback']>;
+}
+
+export type ProviderRegistry = ReturnType<typeof createProviderRegistry>;
+
+const MOST_PROVIDERS = 500;
+
+export function createProviderRegistry(
+  deps: ProviderDeps & { keys: Pick<KeyService, 'signingJwks'>; pollMs: number },
+) {
+  const bySlug = new LRUCache<string, Promise<TenantProvider | undefined>>({ max: MOST_PROVIDERS });
+  let timer: NodeJS.Timeout | undefined;
+  let polling: Promise<void> | undefined;
+
+  /** The tenant's provider, or undefined if there is no such tenant or it is disabled. */
+  function get(slug: string): Promise<TenantProvider | undefined> {
+    const known = bySlug.get(slug);
+    if (known) return known;
+
+    const loading = load(slug).then(
+      (loaded) => {
+        // Unknown slugs are not remembered: their tenant may be created in the next second.
+        if (!loaded && bySlug.get(slug) === loading) bySlug.delete(slug);
+        return loaded;
+      },
+      (err: unknown) => {
+        if (bySlug.get(slug) === loading) bySlug.delete(slug);
+        throw err;
+      },
+    );
+    bySlug.set(slug, loading);
+    return loading;
+  }
+
+  async function load(slug: string): Promise<TenantProvider | undefined> {
+    return guarded(async () => {
+      const tenant = await tenantStore(deps.db).findBySlug(slug);
+      return tenant && tenant.disabledAt === null ? build(tenant) : undefined;
+    });
+  }
+
+  async function build(tenant: Tenant): Promise<TenantProvider> {
+    const context: TenantContext = {
+      ...deps,
+      tenant,
+      issuer: issuerOf(deps.publicUrl, tenant),
+      mountPath: mountPathOf(tenant),
+      directory: createTenantDirectory({ db: deps.db, tenantId: tenant.id }),
+    };
+    const provider = buildProvider(context, await deps.keys.signingJwks(tenant.id));
+    return { tenant, context, provider, handle: provider.callback() };
+  }
+
+  /** Takes over what other processes changed: providers with new keys, clients and resources. */
+  async function refresh(): Promise<void> {
+    const loaded = (
+      await Promise.all([...bySlug.values()].map((entry) => entry.catch(() => undefined)))
+    ).filter((entry) => entry !== undefined);
+    if (loaded.length === 0) return;
+
+    const versions = new Map((await tenantStore(deps.db).versions()).map((version) => [version.id, version]));
+    for (const entry of loaded) {
+      const version = versions.get(entry.tenant.id);
+      if (version?.oidcVersion !== entry.tenant.oidcVersion) await swap(entry.tenant.slug);
+      else if (version.configVersion !== entry.tenant.configVersion) {
+        entry.tenant.configVersion = version.configVersion;
+        entry.context.directory.clear();
+      }
+    }
+  }
+
+  async function swap(slug: string): Promise<void> {
+    const next = await load(slug);
+    if (next) bySlug.set(slug, Promise.resolve(next));
+    else bySlug.delete(slug);
+  }
+
+  function poll(): void {
+    polling = refresh()
+      .catch((err: unknown) => deps.log.warn({ err }, 'could not look for changed tenants'))
+      .finally(() => {
+        polling = undefined;
+        if (timer) timer = setTimeout(poll, deps.pollMs).unref();
+      });
+  }
+
+  return {
+    get,
+    refresh,
+    start(): void {
+      timer = setTimeout(poll, deps.pollMs).unref();
+    },
+    async stop(): Promise<void> {
+      clearTimeout(timer);
+      timer = undefined;
+      await polling;
+    },
+  };
+}

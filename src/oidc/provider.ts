@@ -1,0 +1,66 @@
+import Provider from 'oidc-provider';
+import type { Configuration } from 'oidc-provider';
+import type { JSONWebKeySet } from 'jose';
+import { publicJwks } from '../keys/public-jwks.ts';
+import type { PrivateJwk } from '../keys/signing-key.ts';
+import { createAdapterFactory } from './adapter/adapter-factory.ts';
+import { accountsConfiguration } from './configuration/accounts.ts';
+import { consentConfiguration } from './configuration/consent.ts';
+import { cookiesConfiguration } from './configuration/cookies.ts';
+import { featuresConfiguration } from './configuration/features.ts';
+import { interactionsConfiguration } from './configuration/interactions.ts';
+import { tokensConfiguration } from './configuration/tokens.ts';
+import { extendClients } from './extensions/clients.ts';
+import { extendDefaultScope } from './extensions/default-scope.ts';
+import { extendReplayDetection } from './extensions/replay-detection.ts';
+import { extendTokenIds } from './extensions/token-ids.ts';
+import { documentsMiddleware } from './middleware/documents-middleware.ts';
+import { jwtTokensMiddleware } from './middleware/jwt-tokens-middleware.ts';
+import { unitOfWorkMiddleware } from './middleware/unit-of-work-middleware.ts';
+import type { TenantContext } from './provider-deps.ts';
+import { logProviderEvents } from './provider-events.ts';
+
+/**
+ * The protocol engine of one tenant at one version of its keys and configuration: pure construction, from
+ * the slices in configuration/, what the engine leaves to us in extensions/, and what goes around every
+ * request in middleware/. Nothing changes a provider afterwards; a new version is a new provider.
+ */
+export function buildProvider(context: TenantContext, keys: readonly PrivateJwk[]): Provider {
+  const provider = new Provider(context.issuer, {
+    adapter: createAdapterFactory({
+      db: context.db,
+      tenantId: context.tenant.id,
+      sealer: context.sealer,
+      keyRing: context.keyRing,
+      refreshGraceSeconds: context.settings.refreshGraceSeconds,
+      refreshAbsoluteSeconds: context.settings.refreshAbsoluteSeconds,
+    }),
+    jwks: { keys: keys as NonNullable<Configuration['jwks']>['keys'] },
+    cookies: cookiesConfiguration(context),
+    fetch: context.fetch,
+    ...featuresConfiguration(context),
+    ...tokensConfiguration(context),
+    ...accountsConfiguration(context),
+    ...consentConfiguration(context),
+    ...interactionsConfiguration(context),
+  });
+
+  // Ours is the proxy in front of it: the origin is pinned before a request gets here.
+  provider.proxy = true;
+
+  extendTokenIds(provider, context);
+  extendReplayDetection(provider, context);
+  extendClients(provider, context);
+  extendDefaultScope(provider);
+  logProviderEvents(provider);
+
+  provider.use(async (ctx, next) => {
+    // Tenants other than the default one live under a path that is cut off before the engine routes.
+    ctx.mountPath = context.mountPath;
+    await next();
+  });
+  provider.use(documentsMiddleware({ maxAgeSeconds: context.settings.jwksMaxAgeSeconds }));
+  provider.use(unitOfWorkMiddleware(provider, context));
+  provider.use(jwtTokensMiddleware(context, publicJwks(keys) as JSONWebKeySet));
+  return provider;
+}
