@@ -1,0 +1,134 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hashRaw } from '@node-rs/argon2';
+import type { KeyRing } from '../lib/key-ring.ts';
+import { passwordError, unacceptablePassword } from './password-errors.ts';
+import { formatPhc, parsePhc } from './phc.ts';
+import type { Argon2Parameters } from './phc.ts';
+import { QueueFullError, createWorkQueue } from './work-queue.ts';
+
+/**
+ * Turns passwords into what the database may hold and back into a yes or no: argon2id (RFC 9106) under a pepper that the
+ * database does not know. Which passwords are good enough is the policy's question, not this file's.
+ */
+
+/** The least that OWASP advises for argon2id; a change rehashes everybody's password at their next sign-in. */
+export const ARGON2_PARAMETERS: Argon2Parameters = { memoryKib: 19_456, passes: 2, lanes: 1 };
+
+/** Of the normalised UTF-8 text; 256 characters of the widest kind. Argon2 itself truncates nothing. */
+const MAX_PASSWORD_BYTES = 1024;
+const SALT_BYTES = 16;
+const DIGEST_BYTES = 32;
+const RETRY_AFTER_SECONDS = 2;
+
+export interface StoredPassword {
+  /** `$argon2id$v=19$m=…,t=…,p=…$salt$digest`, the digest being HMAC-SHA-256(pepper, argon2id output). */
+  hash: string;
+  /** Which key of the ring the pepper is derived from. */
+  pepperId: string;
+}
+
+export interface PasswordHasher {
+  /**
+   * @throws {AppError} `password.unacceptable` for text no verification could accept, `password.busy` (503) when too many
+   *   wait already
+   */
+  hash(password: string): Promise<StoredPassword>;
+  /**
+   * Costs the same whether there is a stored password or not, so that the time does not tell who exists.
+   * @throws {AppError} `password.busy`
+   * @throws {Error} when the pepper is not in the ring: that is the operator's fault and must not look like a wrong password
+   */
+  verify(password: string, stored: StoredPassword | undefined): Promise<boolean>;
+  /** Whether the stored password was made with other parameters or another pepper than new ones are. */
+  needsRehash(stored: StoredPassword): boolean;
+  stats(): { running: number; queued: number };
+}
+
+/**
+ * @param peppers the operator's pepper keys; the first makes new hashes, all verify
+ * @param concurrency hashes at the same time; each takes one thread of libuv's pool and 19 MiB
+ * @param maxQueue how many more may wait for their turn
+ */
+export function createPasswordHasher({
+  peppers,
+  concurrency,
+  maxQueue,
+  parameters = ARGON2_PARAMETERS,
+}: {
+  peppers: KeyRing;
+  concurrency: number;
+  maxQueue: number;
+  parameters?: Argon2Parameters;
+}): PasswordHasher {
+  const queue = createWorkQueue({ concurrency, maxQueue });
+  const nobody = { parameters, salt: randomBytes(SALT_BYTES), digest: randomBytes(DIGEST_BYTES) };
+
+  async function digestOf(password: Buffer, salt: Buffer, cost: Argon2Parameters, pepper: Buffer) {
+    const output = await inTurn(() =>
+      hashRaw(password, {
+        memoryCost: cost.memoryKib,
+        timeCost: cost.passes,
+        parallelism: cost.lanes,
+        outputLen: DIGEST_BYTES,
+        salt,
+      }),
+    );
+    return createHmac('sha256', pepper).update(output).digest();
+  }
+
+  async function inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
+    try {
+      return await queue.run(task);
+    } catch (err) {
+      if (!(err instanceof QueueFullError)) throw err;
+      throw passwordError('busy', { cause: err, retryAfterSeconds: RETRY_AFTER_SECONDS });
+    }
+  }
+
+  return {
+    async hash(password) {
+      const bytes = passwordBytes(password);
+      if (!bytes) throw unacceptablePassword(['Use fewer characters, and only such as a keyboard can type.']);
+      const pepperId = peppers.currentId;
+      const salt = randomBytes(SALT_BYTES);
+      const digest = await digestOf(bytes, salt, parameters, pepperOf(peppers, pepperId));
+      return { hash: formatPhc({ parameters, salt, digest }), pepperId };
+    },
+
+    async verify(password, stored) {
+      const bytes = passwordBytes(password);
+      const pepper = pepperOf(peppers, stored?.pepperId ?? peppers.currentId);
+      const expected = stored ? parsePhc(stored.hash) : nobody;
+      const digest = await digestOf(bytes ?? Buffer.alloc(0), expected.salt, expected.parameters, pepper);
+      const isEqual = timingSafeEqual(digest, expected.digest);
+      return isEqual && stored !== undefined && bytes !== undefined;
+    },
+
+    needsRehash(stored) {
+      const { parameters: used } = parsePhc(stored.hash);
+      return (
+        stored.pepperId !== peppers.currentId ||
+        used.memoryKib !== parameters.memoryKib ||
+        used.passes !== parameters.passes ||
+        used.lanes !== parameters.lanes
+      );
+    },
+
+    stats: () => queue.stats(),
+  };
+}
+
+function pepperOf(peppers: KeyRing, id: string): Buffer {
+  return peppers.derive('password-pepper', id);
+}
+
+/**
+ * One spelling for one password: a keyboard may send `é` as one code point or as two (SP 800-63B §3.1.1.2).
+ * @returns undefined for text that is too long, or that UTF-8 cannot hold and that would become equal to other such text
+ */
+function passwordBytes(password: string): Buffer | undefined {
+  // Normalising makes text at most four times shorter; whatever is longer than this cannot fit.
+  if (password.length > 4 * MAX_PASSWORD_BYTES || !password.isWellFormed()) return undefined;
+  const bytes = Buffer.from(password.normalize('NFC'), 'utf8');
+  return bytes.length > MAX_PASSWORD_BYTES ? undefined : bytes;
+}

@@ -1,0 +1,120 @@
+import { isDatabaseUnavailable } from '../db/database-errors.ts';
+import type { Db } from '../db/database.ts';
+import { recordEvent } from '../events/record-event.ts';
+import type { Actor } from '../http/actor.ts';
+import type { Clock } from '../lib/clock.ts';
+import { AppError } from '../lib/errors.ts';
+import { parseEmail } from './email-address.ts';
+import type { PasswordHasher, StoredPassword } from './password-hasher.ts';
+import { passwordStore } from './password-store.ts';
+import type { SignInRecord } from './password-store.ts';
+import type { User, UserStatus } from './user.ts';
+
+/** For the audit trail and for our own decisions. Whoever tries to sign in sees one text for all of them. */
+export type SignInFailure =
+  | 'unknown_user'
+  | 'no_password'
+  | 'wrong_password'
+  | 'user_pending'
+  | 'user_locked'
+  | 'user_disabled';
+
+export type SignInOutcome = { ok: true; user: User } | { ok: false; reason: SignInFailure };
+
+export type PasswordSignIn = ReturnType<typeof createPasswordSignIn>;
+
+/**
+ * Decides whether e-mail address and password belong to a user who may sign in. It records failures; `user.login` is
+ * recorded by whoever turns the answer into a session, after all other factors.
+ */
+export function createPasswordSignIn({ db, now, hasher }: { db: Db; now: Clock; hasher: PasswordHasher }) {
+  /**
+   * Every outcome costs one look-up and one hash, so that neither the answer nor its time tells who exists. While the hash
+   * waits for its turn the password or the state can change: they are read again, and whoever changed is verified again, so
+   * that an old password never outlives its change.
+   */
+  async function decide(tenantId: string, email: string | undefined, password: string): Promise<Decision> {
+    const passwords = passwordStore(db, tenantId);
+    const lookUp = async () => (email === undefined ? undefined : passwords.findSignIn(email));
+
+    let record = await lookUp();
+    for (;;) {
+      const matches = await hasher.verify(password, record?.password);
+      if (!record) return { failure: 'unknown_user' };
+      if (!record.password) return { record, failure: 'no_password' };
+      if (!matches) return { record, failure: 'wrong_password' };
+
+      const fresh = await lookUp();
+      if (fresh && isSamePassword(fresh, record))
+        return { record: fresh, failure: obstacle(fresh.user.status) };
+      record = fresh;
+    }
+  }
+
+  /** Best effort: the sign-in itself is decided, and the next one tries again. */
+  async function rehash({ user, password: old }: SignInRecord, password: string): Promise<void> {
+    if (!old || !hasher.needsRehash(old)) return;
+    try {
+      const fresh = await hasher.hash(password);
+      await passwordStore(db, user.tenantId).replace(user.id, old, fresh, now());
+    } catch (err) {
+      const isBusy = err instanceof AppError && err.code === 'password.busy';
+      if (!isBusy && !isDatabaseUnavailable(err)) throw err;
+    }
+  }
+
+  return {
+    /**
+     * @param actor the anonymous visitor: tenant, address and browser
+     * @throws {AppError} `password.busy` (503); any failure of the database, which must not look like a wrong password
+     */
+    async verify(
+      actor: Actor,
+      { email, password }: { email: string; password: string },
+    ): Promise<SignInOutcome> {
+      const { record, failure } = await decide(actor.tenantId, parseEmail(email), password);
+      if (record && failure === undefined) {
+        await rehash(record, password);
+        return { ok: true, user: record.user };
+      }
+
+      const reason = failure ?? 'unknown_user';
+      await db.transaction((trx) =>
+        recordEvent(trx, actor, 'user.login_failed', {
+          // What was typed is not recorded: people type their password into the wrong field.
+          ...(record ? { target: { type: 'user', id: record.user.id } } : {}),
+          reason,
+        }),
+      );
+      return { ok: false, reason };
+    },
+  };
+}
+
+interface Decision {
+  record?: SignInRecord;
+  failure?: SignInFailure | undefined;
+}
+
+function isSamePassword(a: SignInRecord, b: SignInRecord): boolean {
+  return a.user.id === b.user.id && isSameHash(a.password, b.password);
+}
+
+function isSameHash(a: StoredPassword | undefined, b: StoredPassword | undefined): boolean {
+  return a?.hash === b?.hash && a?.pepperId === b?.pepperId;
+}
+
+function obstacle(status: UserStatus): SignInFailure | undefined {
+  switch (status) {
+    case 'active':
+      return undefined;
+    case 'pending':
+      return 'user_pending';
+    case 'locked':
+      return 'user_locked';
+    case 'disabled':
+      return 'user_disabled';
+    case 'deleted':
+      return 'unknown_user';
+  }
+}

@@ -1,0 +1,123 @@
+import { prepared } from '../db/database.ts';
+import type { Db } from '../db/database.ts';
+import { isId } from '../lib/ids.ts';
+import type { User, UserStatus } from './user.ts';
+import type { ProfileClaims, UserProfile } from './user-claims.ts';
+import { USER_COLUMNS, toUser } from './user-row.ts';
+import type { UserRow } from './user-row.ts';
+
+interface ProfileColumns {
+  claims: ProfileClaims | null;
+  profile_updated_at: Date | null;
+}
+
+/**
+ * The queries of `users` and `user_profiles`, bound to a tenant. Deleted users are found by none of them. An id that is
+ * no UUID is the id of nobody.
+ */
+export function userStore(db: Db, tenantId: string) {
+  /** The user and what `claimsOf` needs, in one query. */
+  async function findWithProfile(id: string): Promise<{ user: User; profile: UserProfile } | undefined> {
+    if (!isId(id)) return undefined;
+    const { rows } = await prepared<UserRow & ProfileColumns>(
+      db,
+      'user-find-with-profile',
+      `SELECT ${USER_COLUMNS}, p.claims, p.updated_at AS profile_updated_at
+       FROM users u LEFT JOIN user_profiles p ON p.user_id = u.id
+       WHERE u.tenant_id = ? AND u.id = ? AND u.deleted_at IS NULL`,
+      [tenantId, id],
+    );
+    const [row] = rows;
+    return row && { user: toUser(row), profile: toProfile(row) };
+  }
+
+  return {
+    async find(id: string): Promise<User | undefined> {
+      if (!isId(id)) return undefined;
+      const { rows } = await prepared<UserRow>(
+        db,
+        'user-find',
+        `SELECT ${USER_COLUMNS} FROM users u WHERE u.tenant_id = ? AND u.id = ? AND u.deleted_at IS NULL`,
+        [tenantId, id],
+      );
+      return rows[0] && toUser(rows[0]);
+    },
+
+    /** Keeps the user as it is until the transaction ends. */
+    async findForUpdate(id: string): Promise<User | undefined> {
+      if (!isId(id)) return undefined;
+      // Not `FOR UPDATE`: that would make every insert that refers to the user wait.
+      const { rows } = await prepared<UserRow>(
+        db,
+        'user-find-for-update',
+        `SELECT ${USER_COLUMNS} FROM users u WHERE u.tenant_id = ? AND u.id = ? AND u.deleted_at IS NULL
+         FOR NO KEY UPDATE`,
+        [tenantId, id],
+      );
+      return rows[0] && toUser(rows[0]);
+    },
+
+    /** @param email as `parseEmail` returns it; PostgreSQL lowers both sides, so that they agree on what lower case is */
+    async findByEmail(email: string): Promise<User | undefined> {
+      const { rows } = await prepared<UserRow>(
+        db,
+        'user-find-by-email',
+        `SELECT ${USER_COLUMNS} FROM users u
+         WHERE u.tenant_id = ? AND lower(u.email) = lower(?) AND u.deleted_at IS NULL`,
+        [tenantId, email],
+      );
+      return rows[0] && toUser(rows[0]);
+    },
+
+    findWithProfile,
+
+    async profile(id: string): Promise<UserProfile | undefined> {
+      return (await findWithProfile(id))?.profile;
+    },
+
+    /** In the order they were made; `after` is the id of the last one already seen. */
+    async list({ after, limit }: { after?: string | undefined; limit: number }): Promise<User[]> {
+      const query = db<UserRow>('users')
+        .where({ tenant_id: tenantId })
+        .whereNull('deleted_at')
+        .orderBy('id')
+        .limit(limit);
+      if (after !== undefined) query.where('id', '>', after);
+      return (await query).map(toUser);
+    },
+
+    /** @throws a unique violation of `users_tenant_id_email_key` when the address is taken */
+    async insert(user: User, claims: ProfileClaims): Promise<void> {
+      await db('users').insert({
+        id: user.id,
+        tenant_id: tenantId,
+        status: user.status,
+        email: user.email,
+        email_verified_at: user.emailVerifiedAt,
+        created_at: user.createdAt,
+        updated_at: user.updatedAt,
+      });
+      await db('user_profiles').insert({
+        user_id: user.id,
+        tenant_id: tenantId,
+        claims: JSON.stringify(claims),
+        created_at: user.createdAt,
+        updated_at: user.updatedAt,
+      });
+    },
+
+    async setStatus(id: string, status: UserStatus, at: Date): Promise<void> {
+      await db('users')
+        .where({ tenant_id: tenantId, id })
+        .update({ status, updated_at: at, deleted_at: status === 'deleted' ? at : null });
+    },
+
+    async removeProfile(id: string): Promise<void> {
+      await db('user_profiles').where({ tenant_id: tenantId, user_id: id }).delete();
+    },
+  };
+}
+
+function toProfile(row: ProfileColumns): UserProfile {
+  return { claims: row.claims ?? {}, updatedAt: row.profile_updated_at };
+}
