@@ -1,30 +1,56 @@
-import { pino, stdSerializers } from 'pino';
-import type { Logger } from 'pino';
+import { pino } from 'pino';
+import type { DestinationStream, Logger } from 'pino';
 
 export type { Logger } from 'pino';
 
 /**
  * JSON lines on standard output. Only fields named at the call are logged, never bodies, headers or
- * whole objects that a secret could hide in; errors keep their type, message, stack and cause.
+ * whole objects that a secret could hide in; errors keep what `describe` names and nothing else.
  */
-export function createLogger({ level }: { level: string }): Logger {
-  return pino({
-    level,
-    base: null,
-    timestamp: () => `,"time":"${new Date().toISOString()}"`,
-    formatters: { level: (label) => ({ level: label }) },
-    serializers: { err: stdSerializers.errWithCause },
-    redact: {
-      paths: [
-        'err.config',
-        'err.bindings',
-        'err.parameters',
-        '*.password',
-        '*.token',
-        '*.secret',
-        '*.authorization',
-      ],
-      censor: '[redacted]',
+export function createLogger({
+  level,
+  destination,
+}: {
+  level: string;
+  destination?: DestinationStream;
+}): Logger {
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: (err: unknown) => describe(err) },
+      redact: { paths: SECRET_NAMES.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
     },
-  });
+    destination,
+  );
+}
+
+// A second net only: what is logged is chosen at the call.
+const SECRET_NAMES = ['password', 'token', 'secret', 'authorization', 'cookie'];
+
+// Of errors by Node, PostgreSQL, HTTP libraries and ours. PostgreSQL's `detail` and `where` quote the row's
+// values; parsers attach the body they could not read, HTTP clients the request with its credentials.
+const ERROR_FIELDS = ['code', 'status', 'reason', 'syscall', 'severity', 'constraint', 'table', 'column'];
+const MAX_CAUSES = 8;
+
+function describe(err: unknown, depth = 0): object {
+  if (!(err instanceof Error)) return { type: typeof err };
+  const fields: Record<string, unknown> = {
+    type: err.constructor.name,
+    message: err.message,
+    stack: err.stack,
+  };
+  for (const name of ERROR_FIELDS) {
+    const value: unknown = Reflect.get(err, name);
+    if (typeof value === 'string' || typeof value === 'number') fields[name] = value;
+  }
+  if (depth < MAX_CAUSES) {
+    if (err.cause !== undefined) fields['cause'] = describe(err.cause, depth + 1);
+    if (err instanceof AggregateError) {
+      fields['errors'] = err.errors.slice(0, MAX_CAUSES).map((inner: unknown) => describe(inner, MAX_CAUSES));
+    }
+  }
+  return fields;
 }

@@ -1,0 +1,132 @@
+import { bodyParser } from '@koa/bodyparser';
+import type { z } from 'zod';
+import { defineErrors } from '../lib/errors.ts';
+import type { FieldError } from '../lib/errors.ts';
+import type { AppContext } from './request-state.ts';
+
+/**
+ * Bodies of our own routes; the protocol engine reads its own from the raw request. Everything odd is
+ * refused before a handler sees it: repeated parameters, keys that reach prototypes, text PostgreSQL
+ * cannot store.
+ */
+
+const fail = defineErrors('http', {
+  malformed_body: { status: 400, message: 'The body of the request is malformed.' },
+  duplicate_parameter: { status: 400, message: 'A parameter was given more than once.' },
+  invalid_parameters: { status: 400, message: 'Some fields are missing or wrong.' },
+  body_too_large: { status: 413, message: 'The body of the request is too large.' },
+  unsupported_media_type: { status: 415, message: 'The body has a type that is not supported here.' },
+});
+
+const FORM_TYPE = 'application/x-www-form-urlencoded';
+const FORM_LIMIT_BYTES = 64 * 1024;
+const JSON_LIMIT_BYTES = 256 * 1024;
+const MAX_FORM_FIELDS = 256;
+const MAX_JSON_DEPTH = 32;
+const PROTOTYPE_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+
+// Forms are read as text: the parser's own would build nested objects from `a[b]=c` and lists from repetitions.
+const read = bodyParser({
+  enableTypes: ['json', 'text'],
+  extendTypes: { text: [FORM_TYPE] },
+  textLimit: FORM_LIMIT_BYTES,
+  jsonLimit: JSON_LIMIT_BYTES,
+});
+
+/**
+ * @param schema of an object with a string for each field
+ * @returns the validated form
+ * @throws {AppError} 400 with the faults of each field, 413, 415
+ */
+export async function parseForm<Schema extends z.ZodType>(
+  ctx: AppContext,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  if (!ctx.is(FORM_TYPE)) throw fail('unsupported_media_type');
+  await readBody(ctx, FORM_LIMIT_BYTES);
+  return validate(schema, formFields(String(ctx.request.body)));
+}
+
+/**
+ * @returns the validated JSON object or array; an absent body counts as an empty object
+ * @throws {AppError} 400 with the faults of each field, 413, 415
+ */
+export async function parseJson<Schema extends z.ZodType>(
+  ctx: AppContext,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  if (ctx.is('json') === false) throw fail('unsupported_media_type');
+  await readBody(ctx, JSON_LIMIT_BYTES);
+  const body = ctx.request.body ?? {};
+  checkJson(body);
+  return validate(schema, body);
+}
+
+async function readBody(ctx: AppContext, limitBytes: number): Promise<void> {
+  // A compressed body could grow without end; no client of a sign-in form compresses it.
+  if ((ctx.get('Content-Encoding') || 'identity') !== 'identity') throw fail('unsupported_media_type');
+  if ((ctx.request.length ?? 0) > limitBytes) throw tooLarge(ctx);
+  try {
+    await read(ctx, async () => {});
+  } catch (err) {
+    throw translate(ctx, err);
+  }
+}
+
+/** Without the cause: the parsers' errors carry and quote the body. */
+function translate(ctx: AppContext, err: unknown): unknown {
+  const status = err instanceof Error && 'status' in err ? err.status : undefined;
+  if (status === 413) return tooLarge(ctx);
+  if (status === 415) return fail('unsupported_media_type');
+  return status === 400 ? fail('malformed_body') : err;
+}
+
+function tooLarge(ctx: AppContext) {
+  // The rest of the body is not read, so the connection cannot carry another request.
+  ctx.set('Connection', 'close');
+  return fail('body_too_large');
+}
+
+function formFields(text: string): Record<string, string> {
+  const fields = new Map<string, string>();
+  for (const [name, value] of new URLSearchParams(text)) {
+    if (fields.has(name))
+      throw fail('duplicate_parameter', { errors: [fault([name], 'given more than once')] });
+    if (PROTOTYPE_KEYS.has(name) || isUnstorable(name) || isUnstorable(value)) throw fail('malformed_body');
+    fields.set(name, value);
+    if (fields.size > MAX_FORM_FIELDS) throw fail('malformed_body');
+  }
+  return Object.fromEntries(fields);
+}
+
+function checkJson(value: unknown, depth = 0): void {
+  if (typeof value === 'string' && isUnstorable(value)) throw fail('malformed_body');
+  if (typeof value !== 'object' || value === null) return;
+  if (depth === MAX_JSON_DEPTH) throw fail('malformed_body');
+  for (const [key, member] of Object.entries(value)) {
+    if (PROTOTYPE_KEYS.has(key) || isUnstorable(key)) throw fail('malformed_body');
+    checkJson(member, depth + 1);
+  }
+}
+
+/** PostgreSQL has no place for NUL in text, nor for half of a surrogate pair in JSON. */
+function isUnstorable(text: string): boolean {
+  return text.includes('\0') || !text.isWellFormed();
+}
+
+function validate<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  throw fail('invalid_parameters', {
+    errors: result.error.issues.map((issue) => fault(issue.path, issue.message)),
+  });
+}
+
+function fault(path: readonly PropertyKey[], message: string): FieldError {
+  return { path: path.map((key) => `/${escapePointer(String(key))}`).join(''), message };
+}
+
+/** RFC 6901 §3. */
+function escapePointer(key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1');
+}

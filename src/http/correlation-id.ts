@@ -1,0 +1,39 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { newId } from '../lib/ids.ts';
+import type { Logger } from '../lib/logger.ts';
+import { setRequestState } from './request-state.ts';
+import type { AppMiddleware, RequestState } from './request-state.ts';
+
+const SAFE_ID = /^[A-Za-z0-9-]{8,64}$/;
+// W3C Trace Context §3.2: version, trace id, parent id, flags; a trace id of zeros is invalid.
+const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})(?<traceId>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
+const MAX_USER_AGENT_LENGTH = 256;
+
+/**
+ * Gives every request an id that ties together its log lines, its audit events, its error page and the
+ * caller's own records, and sets up the request's state.
+ */
+export function correlationId({ log }: { log: Logger }): AppMiddleware {
+  return (ctx, next) => {
+    const id = correlationIdOf(ctx.req.headers);
+    const state: RequestState = {
+      correlationId: id,
+      log: log.child({ correlationId: id }),
+      ip: ctx.ip,
+      userAgent: ctx.req.headers['user-agent']?.slice(0, MAX_USER_AGENT_LENGTH),
+    };
+    setRequestState(ctx, state);
+    Object.assign(ctx.state, state);
+    ctx.set('X-Request-Id', id);
+    return next();
+  };
+}
+
+/** The caller's id if it is harmless wherever it will be printed, the trace it belongs to, or a new one. */
+export function correlationIdOf(headers: IncomingHttpHeaders): string {
+  const given = headers['x-request-id'];
+  if (typeof given === 'string' && SAFE_ID.test(given)) return given;
+  const { traceparent } = headers;
+  const trace = typeof traceparent === 'string' ? TRACEPARENT.exec(traceparent) : null;
+  return trace?.groups?.['traceId'] ?? newId();
+}

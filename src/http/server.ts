@@ -1,0 +1,163 @@
+import { createServer } from 'node:http';
+import type { RequestListener, Server, ServerResponse } from 'node:http';
+import { isIPv6 } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '../lib/logger.ts';
+
+/** The listening socket: limits on what a connection may cost, and a way out that fails no request. */
+
+export interface ServerLimits {
+  /** From the first byte of a request, or the opening of a connection, to the end of its headers. */
+  headersTimeoutMs: number;
+  requestTimeoutMs: number;
+  /** Longer than the 60 s that common load balancers keep an idle connection, or they would meet it closing. */
+  keepAliveTimeoutMs: number;
+  /** Without a byte in either direction, as when nobody reads the response. */
+  inactivityTimeoutMs: number;
+  /** How often the first two are enforced; Node's own 30 s would let a slow sender live four times as long. */
+  checkingIntervalMs: number;
+  maxHeaderBytes: number;
+  maxRequestsPerSocket: number;
+}
+
+const LIMITS: ServerLimits = {
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
+  keepAliveTimeoutMs: 65_000,
+  inactivityTimeoutMs: 70_000,
+  checkingIntervalMs: 1_000,
+  maxHeaderBytes: 16 * 1024,
+  maxRequestsPerSocket: 10_000,
+};
+
+export interface ServerOptions {
+  handler: RequestListener;
+  host: string;
+  /** 0: any free port. */
+  port: number;
+  log: Logger;
+  /** How long `drain` waits for requests that are under way. */
+  drainSeconds: number;
+  /**
+   * How long `drain` goes on accepting, so that load balancers see the readiness probe fail and clients hear
+   * `Connection: close` before a connection is refused or cut. Counts towards `drainSeconds`.
+   */
+  graceMs?: number;
+  limits?: Partial<ServerLimits>;
+}
+
+export interface RunningServer {
+  port: number;
+  url: string;
+  isDraining(): boolean;
+  /** Resolves when the last connection is closed; every call returns the same promise. */
+  drain(): Promise<void>;
+}
+
+/** @throws when the address cannot be listened on */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { handler, host, log } = options;
+  const limits = { ...LIMITS, ...options.limits };
+  const active = new Set<ServerResponse>();
+  let drained: Promise<void> | undefined;
+
+  const server = createServer(
+    {
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      connectionsCheckingInterval: limits.checkingIntervalMs,
+      maxHeaderSize: limits.maxHeaderBytes,
+      requireHostHeader: true,
+    },
+    (req, res) => {
+      active.add(res);
+      res.once('close', () => {
+        active.delete(res);
+        // A response whose headers had left before draining began leaves its connection open.
+        if (drained) setImmediate(() => server.listening || server.closeIdleConnections());
+      });
+      if (drained) announceClose(res);
+      handler(req, res);
+    },
+  );
+  server.timeout = limits.inactivityTimeoutMs;
+  server.maxRequestsPerSocket = limits.maxRequestsPerSocket;
+  server.on('clientError', (err: NodeJS.ErrnoException, socket) => refuse(err, socket, active));
+
+  await listen(server, options);
+  const { port } = server.address() as AddressInfo;
+
+  return {
+    port,
+    url: `http://${isIPv6(host) ? `[${host}]` : host}:${port}`,
+    isDraining: () => drained !== undefined,
+    drain() {
+      drained ??= drain(server, active, options, log);
+      return drained;
+    },
+  };
+}
+
+async function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+async function drain(
+  server: Server,
+  active: ReadonlySet<ServerResponse>,
+  { drainSeconds, graceMs = 1000 }: ServerOptions,
+  log: Logger,
+): Promise<void> {
+  for (const res of active) announceClose(res);
+  const deadline = setTimeout(() => {
+    log.warn({ requests: active.size }, 'requests were cut off because draining took too long');
+    server.closeAllConnections();
+  }, drainSeconds * 1000);
+
+  await delay(Math.min(graceMs, drainSeconds * 1000));
+  // Right after the event loop has accepted what was waiting: connections still in the backlog are reset.
+  await nextTurn();
+  // Closes idle connections too; they stayed idle during the grace, so no request is likely on its way.
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  clearTimeout(deadline);
+}
+
+function announceClose(res: ServerResponse): void {
+  if (!res.headersSent) res.setHeader('Connection', 'close');
+}
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: '413 Content Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
+
+/** Answers what is not HTTP, or came too slowly, and lets go of the connection whatever the other side does. */
+function refuse(err: NodeJS.ErrnoException, socket: Duplex, active: ReadonlySet<ServerResponse>): void {
+  const answering = [...active].some((res) => res.socket === socket && res.headersSent);
+  if (err.code === 'ECONNRESET' || !socket.writable || answering) {
+    socket.destroy();
+    return;
+  }
+  const status = REFUSALS[err.code ?? ''] ?? '400 Bad Request';
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title: status.slice(4),
+    status: Number(status.slice(0, 3)),
+    detail: 'The request is not well-formed HTTP, or did not arrive in time.',
+    code: 'http.bad_request',
+  });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    () => socket.destroy(),
+  );
+}

@@ -1,0 +1,37 @@
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
+
+/** Addresses and networks, with IPv4-mapped IPv6 (`::ffff:10.0.0.1`) read as the IPv4 address it stands for. */
+
+export type Address = ipaddr.IPv4 | ipaddr.IPv6;
+
+export interface Networks {
+  includes(address: Address): boolean;
+}
+
+/** @param cidrs such as `10.0.0.0/8` and `fd00::/8`; validated with the configuration */
+export function createNetworks(cidrs: readonly string[]): Networks {
+  const networks = cidrs.map((cidr) => ipaddr.parseCIDR(cidr));
+  return {
+    includes: (address) =>
+      networks.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits)),
+  };
+}
+
+/** Strict: the shorthand, octal and hexadecimal forms that some resolvers accept are not addresses here. */
+export function parseAddress(text: string): Address | undefined {
+  const [withoutZone = ''] = text.split('%', 1);
+  return isIP(withoutZone) === 0 ? undefined : ipaddr.process(withoutZone);
+}
+
+const GLOBAL_IPV6 = ipaddr.parseCIDR('2000::/3');
+
+/**
+ * Whether an address is reachable by anybody on the internet. Everything with a special purpose is not
+ * (IANA special-purpose registries, RFC 6890); of IPv6 only what is assigned for global unicast is, which
+ * leaves out NAT64, IPv4-compatible and other forms that lead back into the operator's network.
+ */
+export function isPublicAddress(address: Address): boolean {
+  if (address.range() !== 'unicast') return false;
+  return address.kind() === 'ipv4' || address.match(...GLOBAL_IPV6);
+}
