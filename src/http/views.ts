@@ -1,0 +1,95 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import ejs from 'ejs';
+
+/**
+ * Renders pages: `views/<feature>/<name>.ejs` inside `views/layout.ejs`. Templates are read and compiled once, here, and
+ * nothing a person sent is ever part of a template's source or of its options.
+ *
+ * What a template finds besides its locals:
+ * - `layout({ title, … })`, which every page calls first, see `LayoutOptions`;
+ * - `partial(name, locals)`, a fragment of `views/partials`, with nothing but the locals it is given;
+ * - `asset(name)`, the URL of a file of `views/assets`;
+ * - `safeUrl(url)`, an address that came from outside, or `''` if following it could run a script.
+ * `<%= %>` escapes; a local that is missing throws instead of printing nothing.
+ */
+
+export interface Views {
+  /**
+   * @param name such as `interactions/password`
+   * @returns the whole document
+   * @throws {Error} for an unknown view and for a local that is missing
+   */
+  render(name: string, locals: object): string;
+}
+
+export interface LayoutOptions {
+  /** Of the window, without the product's name. */
+  title: string;
+  /** The form came back with a fault, which the title says first (WCAG 2.4.2, 3.3.1). */
+  hasError?: boolean;
+  /** 720 px for reading, instead of the 400 px of a form. */
+  wide?: boolean;
+  /** Modules of `views/assets`, such as `forms` for `forms.js`. */
+  scripts?: readonly string[];
+}
+
+type Template = (locals: object) => string;
+
+export function createViews({ dir, assetUrl }: { dir: string; assetUrl: (name: string) => string }): Views {
+  const templates = compileAll(dir);
+
+  function template(name: string): Template {
+    const found = templates.get(name);
+    if (!found) throw new Error(`There is no view ${name}`);
+    return found;
+  }
+
+  function partial(name: string, locals: object = {}): string {
+    return template(`partials/${name}`)({ ...locals, ...helpers });
+  }
+
+  const helpers = { partial, asset: assetUrl, safeUrl };
+
+  return {
+    render(name, locals) {
+      let options: LayoutOptions | undefined;
+      const layout = (chosen: LayoutOptions): void => {
+        options = chosen;
+      };
+
+      const content = template(name)({ ...locals, ...helpers, layout });
+
+      if (!options) throw new Error(`The view ${name} does not call layout({ title })`);
+      return template('layout')({ ...LAYOUT_DEFAULTS, ...options, ...helpers, content });
+    },
+  };
+}
+
+const LAYOUT_DEFAULTS = { hasError: false, wide: false, scripts: [] } satisfies Partial<LayoutOptions>;
+
+function compileAll(dir: string): Map<string, Template> {
+  const files = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.ejs'),
+  );
+  return new Map(
+    files.map((file) => {
+      const filename = join(dir, file);
+      const compiled = ejs.compile(readFileSync(filename, 'utf8'), { filename, escape: escapeHtml });
+      return [file.slice(0, -'.ejs'.length), compiled];
+    }),
+  );
+}
+
+/** For text and for quoted attribute values. */
+function escapeHtml(value: unknown): string {
+  if (typeof value !== 'string' && typeof value !== 'number') {
+    throw new TypeError(`A view prints ${value === null ? 'null' : typeof value} where a text belongs`);
+  }
+  return ejs.escapeXML(String(value));
+}
+
+/** Web addresses and paths of our own; never `javascript:` or `data:`, nor `//host`, which looks like a path. */
+function safeUrl(url: string): string {
+  return /^https?:\/\//i.test(url) || /^\/(?![/\\])/.test(url) ? url : '';
+}

@@ -1,0 +1,280 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import Koa from 'koa';
+import { createAssets } from '../../src/http/assets.ts';
+import { createHttpPages } from '../../src/http/pages.ts';
+import { securityHeaders } from '../../src/http/security-headers.ts';
+import { createViews } from '../../src/http/views.ts';
+import { createInteractionPages } from '../../src/interactions/pages.ts';
+import { createSetupPages } from '../../src/setup/setup-pages.ts';
+
+/** Every page in every state, with whatever words a test wants to see on it, served as the server serves them. */
+
+export interface Words {
+  app: string;
+  tenant: string;
+  email: string;
+  /** Of people, scopes, resources, messages. */
+  text: string;
+  /** Of other parties. */
+  host: string;
+  url: string;
+}
+
+export const ORDINARY: Words = {
+  app: 'Notes',
+  tenant: 'Acme',
+  email: 'ana@acme.com',
+  text: 'Read and search your invoices',
+  host: 'notes.example.com',
+  url: 'https://notes.example.com/',
+};
+
+const viewsDir = join(import.meta.dirname, '../../views');
+const NOW = new Date('2026-11-22T10:15:03Z');
+const HOUR = 3_600_000;
+
+export const assets = createAssets({ dir: join(viewsDir, 'assets') });
+export const views = createViews({ dir: viewsDir, assetUrl: assets.url });
+
+const interactions = createInteractionPages({ views, now: () => NOW });
+const http = createHttpPages({ views });
+const setup = createSetupPages({ views });
+
+/** @returns documents by the name of page and state */
+export function samplePages(words: Words = ORDINARY): Map<string, string> {
+  const purpose = { app: { name: words.app }, tenant: { name: words.tenant } };
+  const form = { action: '/posted', csrf: 'nonce.token' };
+  const links = { cancelHref: '/cancel', changeHref: '/change' };
+  const identifier = { ...purpose, ...links, form, email: '', error: null, chooserHref: null };
+  const password = { ...purpose, ...links, form, email: words.email, error: null, resetHref: null };
+  const scope = (name: string, description: string | null, isNew = false) => ({ name, description, isNew });
+  const consent = {
+    ...purpose,
+    app: { name: words.app, logoUrl: null, publisherHost: words.host },
+    account: { email: words.email },
+    switchHref: '/switch',
+    form,
+    groups: [
+      {
+        resource: null,
+        scopes: [scope('openid', null), scope('email', null), scope('offline_access', null)],
+      },
+    ],
+    returnHost: words.host,
+    manageHref: null,
+  };
+  const error = {
+    title: null,
+    message: null,
+    action: { href: '/again' },
+    reference: '0199a3f2-6c1e-7b64-9d0c-5a1f0e2b7c11',
+    at: NOW,
+    details: [
+      { name: 'error', value: 'invalid_request' },
+      { name: 'error_description', value: words.text },
+    ],
+  };
+  const setupForm = {
+    action: '/setup',
+    csrf: 'nonce.token',
+    token: 'secret',
+    values: { email: '', name: '' },
+    errors: {},
+    password: {
+      hint: 'At least 15 characters. A few unrelated words work well.',
+      minLength: 15,
+      maxLength: 256,
+    },
+  };
+
+  return new Map([
+    ['identifier', interactions.identifierPage(identifier)],
+    [
+      'identifier-error',
+      interactions.identifierPage({
+        ...identifier,
+        email: words.email,
+        error: 'malformed',
+        chooserHref: '/accounts',
+      }),
+    ],
+    ['password', interactions.passwordPage(password)],
+    [
+      'password-mismatch',
+      interactions.passwordPage({ ...password, error: { reason: 'mismatch' }, resetHref: '/reset' }),
+    ],
+    [
+      'password-throttled',
+      interactions.passwordPage({ ...password, error: { reason: 'throttled', retryAfterSeconds: 40 } }),
+    ],
+    ['password-busy', interactions.passwordPage({ ...password, error: { reason: 'busy' } })],
+    [
+      'accounts',
+      interactions.accountsPage({
+        ...purpose,
+        ...links,
+        form,
+        removeForm: { action: '/removed', csrf: 'nonce.token' },
+        accounts: [
+          { id: 'a', email: words.email, lastUsedAt: new Date(NOW.getTime() - 2 * HOUR), signedIn: true },
+          {
+            id: 'b',
+            email: `bo.${words.email}`,
+            lastUsedAt: new Date(NOW.getTime() - 80 * HOUR),
+            signedIn: false,
+          },
+        ],
+        otherHref: '/other',
+      }),
+    ],
+    ['consent', interactions.consentPage(consent)],
+    [
+      'consent-extended',
+      interactions.consentPage({
+        ...consent,
+        app: { ...consent.app, logoUrl: assets.url('logo.svg') },
+        groups: [
+          ...consent.groups,
+          {
+            resource: { name: `${words.app} API` },
+            scopes: [
+              scope('invoices:read', words.text),
+              scope('invoices:write', words.text, true),
+              scope('contacts.manage', null, true),
+            ],
+          },
+        ],
+        manageHref: '/account/apps',
+      }),
+    ],
+    [
+      'sign-out',
+      interactions.signOutPage({
+        ...purpose,
+        account: { email: words.email },
+        action: '/posted',
+        xsrf: 'x',
+        autoSubmit: false,
+      }),
+    ],
+    [
+      'sign-out-unknown',
+      interactions.signOutPage({
+        tenant: purpose.tenant,
+        account: null,
+        app: null,
+        action: '/posted',
+        xsrf: 'x',
+        autoSubmit: false,
+      }),
+    ],
+    [
+      'signed-out',
+      interactions.signedOutPage({
+        tenant: purpose.tenant,
+        app: { name: words.app, url: words.url },
+        signInHref: '/again',
+        appsNotReached: [],
+      }),
+    ],
+    [
+      'signed-out-not-everywhere',
+      interactions.signedOutPage({
+        tenant: purpose.tenant,
+        app: null,
+        signInHref: null,
+        appsNotReached: [words.app, words.text],
+      }),
+    ],
+    ['error-refused', http.errorPage({ ...error, kind: 'refused', message: words.text, action: null })],
+    ['error-failed', http.errorPage({ ...error, kind: 'failed', details: [] })],
+    ['error-busy', http.errorPage({ ...error, kind: 'busy' })],
+    [
+      'error-expired',
+      http.errorPage({ ...error, kind: 'expired', action: { href: words.url }, details: [] }),
+    ],
+    ['error-cookies', http.errorPage({ ...error, kind: 'cookies', details: [] })],
+    ['error-not-found', http.errorPage({ ...error, kind: 'not_found', action: { href: '/' }, details: [] })],
+    [
+      'error-of-handler',
+      http.requestErrorPage({
+        title: words.text,
+        message: words.text,
+        code: 'csrf.bad_token',
+        reference: error.reference,
+        time: NOW,
+        status: 403,
+        actions: [],
+      }),
+    ],
+    ['setup', setup.setupPage(setupForm)],
+    [
+      'setup-errors',
+      setup.setupPage({
+        ...setupForm,
+        values: { email: words.email, name: words.text },
+        errors: { email: words.text, password: 'Use at least 15 characters.' },
+      }),
+    ],
+    [
+      'setup-done',
+      setup.setupDonePage({ email: words.email, next: { text: 'Open the demo', href: words.url } }),
+    ],
+    ['setup-closed', setup.setupClosedPage({ reason: 'used' })],
+    [
+      'landing',
+      http.landingPage({
+        issuer: 'http://localhost:3000',
+        discoveryUrl: 'http://localhost:3000/.well-known/openid-configuration',
+        metadataUrl: 'http://localhost:3000/.well-known/oauth-authorization-server',
+        jwksUrl: 'http://localhost:3000/jwks',
+        demoUrl: 'http://localhost:3000/demo',
+      }),
+    ],
+  ]);
+}
+
+export interface PageServer {
+  origin: string;
+  /** What forms posted, oldest first. */
+  posted: URLSearchParams[];
+  close(): Promise<void>;
+}
+
+/** Serves `/<name of page>`; a POST to any other path is noted and answered with a page. */
+export async function servePages(pages: ReadonlyMap<string, string>): Promise<PageServer> {
+  const posted: URLSearchParams[] = [];
+  const app = new Koa();
+  app.use(securityHeaders({ publicUrl: 'http://localhost' }));
+  app.use(assets.middleware);
+  app.use(async (ctx) => {
+    if (ctx.method === 'POST') posted.push(new URLSearchParams((await ctx.req.toArray()).join('')));
+    ctx.type = 'html';
+    ctx.body =
+      pages.get(ctx.path.slice(1)) ?? '<!doctype html><html lang="en"><title>There</title><h1>There</h1>';
+  });
+  const server = await listening(createServer(app.callback()));
+  return {
+    origin: `http://127.0.0.1:${portOf(server)}`,
+    posted,
+    close: () =>
+      new Promise((resolve, reject) => {
+        server.close((err) => (err ? reject(err) : resolve()));
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function listening(server: Server): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => resolve(server));
+  });
+}
+
+function portOf(server: Server): number {
+  // `listen` was given a port, so the address is not a pipe's.
+  return (server.address() as AddressInfo).port;
+}
