@@ -2,8 +2,8 @@ import { isIP } from 'node:net';
 import { prepared } from '../db/database.ts';
 import type { Db } from '../db/database.ts';
 import type { Actor } from '../http/actor.ts';
-import { newId } from '../lib/ids.ts';
 import { serializeEventData } from './event-data.ts';
+import { newEventId } from './event-id.ts';
 import type { EventType } from './event-types.ts';
 
 /**
@@ -40,7 +40,7 @@ export async function recordEvent(
        ip, user_agent, correlation_id)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb, ?::inet, ?, ?)`,
     [
-      newId(),
+      newEventId(),
       actor.tenantId,
       type,
       actor.type,

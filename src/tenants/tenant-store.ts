@@ -61,6 +61,15 @@ export function tenantStore(db: Db) {
       return row && fromRow(row);
     },
 
+    /**
+     * Holds the row until the transaction ends, so that changes of the tenant come one after the other.
+     * Rows that refer to the tenant can be written meanwhile.
+     * @returns false when there is no such tenant
+     */
+    async lock(id: string): Promise<boolean> {
+      return (await rows().where({ id }).forNoKeyUpdate().first('id')) !== undefined;
+    },
+
     /** Call it in the transaction of the change, so that no replica sees the version before the change. */
     async raiseOidcVersion(id: string): Promise<void> {
       await db.raw('UPDATE tenants SET oidc_version = oidc_version + 1, updated_at = now() WHERE id = ?', [
