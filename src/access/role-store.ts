@@ -5,11 +5,6 @@ import { isId, newId } from '../lib/ids.ts';
  * Roles by name and who has them, bound to a tenant. What a role allows is decided elsewhere.
  */
 
-/** Whoever has it may do everything in the tenant. */
-export const ADMINISTRATOR = 'administrator';
-
-export type RoleStore = ReturnType<typeof roleStore>;
-
 export function roleStore(db: Db, tenantId: string) {
   return {
     /** Makes the role unless it exists. @returns its id */

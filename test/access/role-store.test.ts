@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import type { Knex } from 'knex';
-import { ADMINISTRATOR, roleStore } from '../../src/access/role-store.ts';
+import { roleStore } from '../../src/access/role-store.ts';
 import { newId } from '../../src/lib/ids.ts';
 import { newTenant, testDb } from '../support/database.ts';
+
+const ADMINISTRATOR = 'administrator';
 
 describe('role store', () => {
   let db: Knex;
