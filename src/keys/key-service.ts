@@ -67,7 +67,7 @@ export function createKeyService({ db, sealer, now, ...periods }: KeyServiceOpti
 
   return {
     /** Makes every algorithm have a current and a next key, in the caller's transaction. */
-    async ensureKeys(trx: Db, tenantId: string): Promise<void> {
+    ensureKeys: async (trx: Db, tenantId: string): Promise<void> => {
       await carryOut(trx, systemActor(tenantId), planMissing);
     },
 

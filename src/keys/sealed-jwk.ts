@@ -4,7 +4,7 @@ import type { PrivateJwk } from './signing-key.ts';
 import type { SealedKey } from './signing-key-store.ts';
 
 /** The row is part of the place, so a sealed key that was copied into another row does not open. */
-export const placeOf = (id: string): string => `signing_keys:private_jwk_sealed:${id}`;
+const placeOf = (id: string): string => `signing_keys:private_jwk_sealed:${id}`;
 
 export function sealJwk(sealer: Sealer, id: string, jwk: PrivateJwk): string {
   return sealer.seal(JSON.stringify(jwk), placeOf(id));

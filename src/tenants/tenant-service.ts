@@ -30,7 +30,7 @@ const DEFAULT_TENANT_PAUSE_MS = 100;
 
 export type TenantService = ReturnType<typeof createTenantService>;
 
-export interface TenantServiceOptions {
+interface TenantServiceOptions {
   db: Db;
   now: () => Date;
   /** Gives a new tenant what it cannot serve without (its signing keys), in the transaction that makes it. */

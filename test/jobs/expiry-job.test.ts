@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import type { Knex } from 'knex';
+import { createExpiryJob, EXPIRING_TABLES, expirySql } from '../../src/jobs/expiry-job.ts';
+import { newId } from '../../src/lib/ids.ts';
+import { migratedDatabase, newTenant } from '../support/database.ts';
+import type { OwnDatabase } from '../support/database.ts';
+import { memoryLog } from './support.ts';
+
+const never = new AbortController().signal;
+const MARGIN_SECONDS = 300;
+
+type Table = (typeof EXPIRING_TABLES)[number];
+
+const MODELS: Partial<Record<Table, string>> = {
+  oidc_models_grants: 'Grant',
+  oidc_models_sessions: 'Session',
+  oidc_models_refresh_tokens: 'RefreshToken',
+  oidc_models_ephemeral: 'AuthorizationCode',
+};
+
+describe('expiry job', () => {
+  let own: OwnDatabase;
+  let db: Knex;
+  let tenantId: string;
+
+  // It removes rows of every tenant, so it has a database for itself.
+  beforeEach(async () => {
+    own = await migratedDatabase();
+    db = own.db;
+    tenantId = (await newTenant(db)).id;
+  });
+
+  afterEach(async () => {
+    await own.drop();
+  });
+
+  /** @param age seconds since the row expired; negative while it lives */
+  async function insert(table: Table, age: number, columns: Record<string, unknown> = {}): Promise<void> {
+    const row = {
+      tenant_id: tenantId,
+      expires_at: db.raw('now() - make_interval(secs => ?)', [age]),
+      ...columns,
+    };
+    const hash = randomBytes(32);
+    if (MODELS[table]) {
+      await db(table).insert({
+        ...row,
+        model: MODELS[table],
+        id_hash: hash,
+        payload: {},
+        session_uid: hash.toString('hex'),
+      });
+    } else if (table === 'one_time_tokens') {
+      await db(table).insert({ ...row, id: newId(), purpose: 'test', token_hash: hash });
+    } else if (table === 'login_states') {
+      await db(table).insert({ ...row, id_hash: hash, client_id: 'app', state_sealed: 'x' });
+    } else {
+      await db(table).insert({ ...row, id_hash: hash });
+    }
+  }
+
+  async function insertMany(table: Table, count: number, age: number): Promise<void> {
+    const values = `decode(md5(random()::text) || md5(i::text), 'hex')`;
+    const expires = 'now() - make_interval(secs => ?)';
+    const [columns, expressions] = MODELS[table]
+      ? [
+          'model, id_hash, payload, session_uid',
+          `'${MODELS[table]}', ${values}, '{}', md5(random()::text) || i`,
+        ]
+      : table === 'one_time_tokens'
+        ? ['id, purpose, token_hash', `gen_random_uuid(), 'test', ${values}`]
+        : table === 'login_states'
+          ? ['id_hash, client_id, state_sealed', `${values}, 'app', 'x'`]
+          : ['id_hash', values];
+    await db.raw(
+      `INSERT INTO ${table} (tenant_id, expires_at, ${columns})
+       SELECT ?, ${expires}, ${expressions} FROM generate_series(1, ?) AS i`,
+      [tenantId, age, count],
+    );
+  }
+
+  const count = async (table: Table) => Number((await db(table).count({ count: '*' }))[0]?.['count']);
+
+  const job = (log = memoryLog().log) => createExpiryJob({ db, log });
+
+  it('covers every table whose rows expire', async () => {
+    const { rows } = await db.raw(
+      `SELECT c.relname AS name FROM pg_class c
+       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'expires_at'
+       WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace`,
+    );
+
+    // An expired client secret stays in sight until the client is changed.
+    const names = rows
+      .map((row: { name: string }) => row.name)
+      .filter((name: string) => name !== 'client_secrets');
+    assert.deepEqual(names.sort(), [...EXPIRING_TABLES].sort());
+  });
+
+  for (const table of EXPIRING_TABLES) {
+    it(`removes rows of ${table} once they have expired, not before the margin has passed`, async () => {
+      await insert(table, MARGIN_SECONDS + 60);
+      await insert(table, MARGIN_SECONDS - 60);
+      await insert(table, -60);
+
+      await job().run(never);
+
+      assert.equal(await count(table), 2);
+    });
+
+    it(`finds expired rows of ${table} by the index, however many others there are`, async () => {
+      await insertMany(table, 5000, -3600);
+      await insertMany(table, 20, 3600);
+      await db.raw(`ANALYZE ${table}`);
+
+      const { rows } = await db.raw(`EXPLAIN ${expirySql(table)}`);
+
+      const plan = rows.map((row: Record<string, string>) => row['QUERY PLAN']).join('\n');
+      assert.match(plan, new RegExp(`Index Scan using ${table}_expires_at_idx`));
+      assert.match(plan, /Tid Scan/);
+      assert.doesNotMatch(plan, /Seq Scan|Sort/);
+    });
+  }
+
+  it('keeps consumed and dead rows, which refuse replays, until they have expired', async () => {
+    const now = new Date();
+    for (const table of [
+      'oidc_models_grants',
+      'oidc_models_refresh_tokens',
+      'oidc_models_ephemeral',
+    ] as const) {
+      await insert(table, -60, { consumed_at: now, dead_at: now });
+    }
+    await insert('one_time_tokens', -60, { consumed_at: now });
+
+    await job().run(never);
+
+    for (const table of [
+      'oidc_models_grants',
+      'oidc_models_refresh_tokens',
+      'oidc_models_ephemeral',
+    ] as const) {
+      assert.equal(await count(table), 1);
+    }
+    assert.equal(await count('one_time_tokens'), 1);
+  });
+
+  it('removes many rows in batches of 500 and says how many', async () => {
+    await insertMany('replay_ids', 1234, 3600);
+    const { log, lines } = memoryLog();
+    const batches: number[] = [];
+    db.on('query-response', (_response, { sql, response }) => {
+      if (sql.startsWith('DELETE FROM replay_ids')) batches.push(response.rowCount);
+    });
+
+    await job(log).run(never);
+
+    assert.deepEqual(batches, [500, 500, 234]);
+    assert.deepEqual(
+      lines().map(({ table, removed }) => [table, removed]),
+      [['replay_ids', 1234]],
+    );
+  });
+
+  it('neither waits for rows in use nor removes them', async () => {
+    await insert('oidc_models_grants', 3600, { client_id: 'in-use' });
+    await insert('oidc_models_grants', 3600, { client_id: 'free' });
+
+    await db.transaction(async (trx) => {
+      await trx('oidc_models').where({ client_id: 'in-use' }).forUpdate().select('model');
+      await job().run(never);
+    });
+
+    assert.deepEqual(await db('oidc_models_grants').pluck('client_id'), ['in-use']);
+  });
+
+  it('does not remove a row that is given a longer life at the same moment', async () => {
+    await insert('oidc_models_sessions', 3600);
+
+    await db.transaction(async (trx) => {
+      await trx('oidc_models')
+        .where({ model: 'Session' })
+        .update({ expires_at: new Date(Date.now() + 60_000) });
+      await job().run(never);
+    });
+    await job().run(never);
+
+    assert.equal(await count('oidc_models_sessions'), 1);
+  });
+
+  it('gets everything removed by several processes at once', async () => {
+    await insertMany('oidc_models_ephemeral', 3000, 3600);
+
+    await Promise.all([job().run(never), job().run(never), job().run(never)]);
+    await job().run(never);
+
+    assert.equal(await count('oidc_models_ephemeral'), 0);
+  });
+
+  it('ends between two batches when the process shuts down', async () => {
+    await insertMany('replay_ids', 1600, 3600);
+    const shutdown = new AbortController();
+    db.on('query-response', (_response, { sql }) => {
+      if (sql.startsWith('DELETE FROM replay_ids')) shutdown.abort();
+    });
+
+    await job().run(shutdown.signal);
+
+    assert.equal(await count('replay_ids'), 1100);
+  });
+});
