@@ -9,6 +9,7 @@ import { AppError } from '../lib/errors.ts';
 import { sha256 } from '../lib/ids.ts';
 import { DEFAULT_TENANT_SLUG, mountPathOf } from '../tenants/tenant.ts';
 import type { Tenant } from '../tenants/tenant.ts';
+import type { PasswordRules } from '../users/password-policy.ts';
 import type { SetupClosedLocals, SetupPages } from './setup-pages.ts';
 import type { SetupService } from './setup-service.ts';
 
@@ -31,7 +32,7 @@ export interface SetupRoutesDeps {
   findTenant: (slug: string) => Promise<Tenant | undefined>;
   csrf: Csrf;
   pages: SetupPages;
-  passwordRules: { hint: string; minLength: number; maxLength: number };
+  passwordRules: PasswordRules;
   publicUrl: string;
   /** What the done page offers to do next. */
   next?: { text: string; href: string } | null;

@@ -11,11 +11,15 @@ export interface PasswordContext {
   tenantName?: string | undefined;
 }
 
-export interface PasswordPolicy {
-  /** What to tell people before they type; the same text wherever a password is chosen. */
-  readonly hint: string;
-  readonly minLength: number;
-  readonly maxLength: number;
+/** What to tell people and password managers before a password is typed; the same wherever one is chosen. */
+export interface PasswordRules {
+  hint: string;
+  /** In characters, which are Unicode code points. */
+  minLength: number;
+  maxLength: number;
+}
+
+export interface PasswordPolicy extends Readonly<PasswordRules> {
   /** @throws {AppError} `password.unacceptable`, with a sentence for every fault under `/password` */
   check(password: string, context: PasswordContext): void;
 }
@@ -69,6 +73,7 @@ export function createPasswordPolicy({
     hint: `At least ${minLength} characters. A few unrelated words are easy to remember and hard to guess.`,
     minLength,
     maxLength: MAX_LENGTH,
+
     check(password, context) {
       if (!password.isWellFormed())
         throw unacceptablePassword(['Use only characters that a keyboard can type.']);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Knex } from 'knex';
 import { createAssets } from '../../src/http/assets.ts';
 import { createCsrf } from '../../src/http/csrf.ts';
+import type { AppMiddleware } from '../../src/http/request-state.ts';
 import { createViews } from '../../src/http/views.ts';
 import { createSetupPages } from '../../src/setup/setup-pages.ts';
 import { setupRoutes } from '../../src/setup/setup-routes.ts';
@@ -30,7 +31,6 @@ describe('set-up routes', () => {
     const tenant = await newTenant(db);
     tenantId = tenant.id;
     path = `/t/${tenant.slug}/setup`;
-    const { hint, minLength, maxLength } = createPasswordPolicy({ minLength: 15 });
     const assets = createAssets({ dir: join(VIEWS, 'assets') });
     const views = createViews({ dir: VIEWS, assetUrl: (name) => assets.url(name) });
     const router = setupRoutes({
@@ -38,11 +38,11 @@ describe('set-up routes', () => {
       findTenant: (slug) => tenantStore(db).findBySlug(slug),
       csrf: createCsrf({ key: newKey(), publicUrl: 'https://auth.example' }),
       pages: createSetupPages({ views }),
-      passwordRules: { hint, minLength, maxLength },
+      passwordRules: createPasswordPolicy({ minLength: 15 }),
       publicUrl: 'https://auth.example',
       next: { text: 'Open the demo', href: '/demo' },
     });
-    app = await startApp(router.routes());
+    app = await startApp(router.routes() as unknown as AppMiddleware);
   });
 
   afterEach(stopServers);
@@ -58,12 +58,15 @@ describe('set-up routes', () => {
     let cookie = '';
     async function send(
       target: string,
-      init: RequestInit & { headers?: Record<string, string> } = {},
+      {
+        headers = {},
+        ...init
+      }: { method?: string; body?: URLSearchParams; headers?: Record<string, string> } = {},
     ): Promise<Answer> {
       const response = await fetch(new URL(target, app.url), {
         redirect: 'manual',
         ...init,
-        headers: { Accept: 'text/html', ...(cookie && { Cookie: cookie }), ...init.headers },
+        headers: { Accept: 'text/html', ...(cookie && { Cookie: cookie }), ...headers },
       });
       const set = response.headers.get('set-cookie');
       if (set) cookie = set.split(';', 1)[0] ?? '';
