@@ -148,10 +148,10 @@ describe('set-up routes', () => {
     const nameless = await person.post({ ...fields, name: ' ' });
     const accepted = await person.post(fields);
 
-    assert.equal(refused.status, 422);
+    assert.equal(refused.status, 400);
     assert.ok(refused.html.includes('Enter an e-mail address'));
     assert.ok(refused.html.includes('&lt;script&gt;') && !refused.html.includes('<script>'));
-    assert.equal(short.status, 422);
+    assert.equal(short.status, 400);
     assert.ok(short.html.includes('Use at least 15 characters'));
     assert.ok(short.html.includes('value="ana@example.com"') && short.html.includes('value="Ana"'));
     assert.ok(!refused.html.includes('mossy lantern') && !short.html.includes('hunter2'));

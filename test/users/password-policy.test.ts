@@ -12,7 +12,7 @@ function faultsOf(password: string, context = {}): string[] {
   } catch (err) {
     assert.ok(err instanceof AppError);
     assert.equal(err.code, 'password.unacceptable');
-    assert.equal(err.status, 422);
+    assert.equal(err.status, 400);
     assert.ok(err.errors.every(({ path }) => path === '/password'));
     return err.errors.map(({ message }) => message);
   }
