@@ -24,7 +24,7 @@ const KINDS = ['read', 'change', 'keep'] as const;
 
 /** OpenID Connect Core §5.4 and §11. */
 const STANDARD: Readonly<Record<string, { kind: ConsentSection['kind']; text: string }>> = {
-  openid: { kind: 'read', text: 'Who you are: an identifier for this app' },
+  openid: { kind: 'read', text: 'Your account ID, to recognize you' },
   profile: { kind: 'read', text: 'Your name and profile details' },
   email: { kind: 'read', text: 'Your email address' },
   address: { kind: 'read', text: 'Your postal address' },

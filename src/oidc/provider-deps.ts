@@ -3,7 +3,7 @@ import type { KeyRing } from '../lib/key-ring.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Sealer } from '../lib/sealer.ts';
 import type { Tenant } from '../tenants/tenant.ts';
-import type { OidcPages } from './oidc-pages.ts';
+import type { OidcScreens } from './oidc-screens.ts';
 import type { TenantDirectory } from './tenant-directory.ts';
 
 /** What every provider needs, whatever its tenant. */
@@ -13,7 +13,7 @@ export interface ProviderDeps {
   keyRing: KeyRing;
   log: Logger;
   publicUrl: string;
-  pages: OidcPages;
+  screens: OidcScreens;
   /** SSRF-safe. */
   fetch: typeof globalThis.fetch;
   settings: ProtocolSettings;

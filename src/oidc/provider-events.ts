@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
-import { requestContext } from './request-context.ts';
+import { requestStateOf } from '../http/request-state.ts';
 
 const REFUSALS = [
   'authorization.error',
@@ -19,28 +19,27 @@ const REFUSALS = [
  * page. Token issue is a line, not an event: it is routine.
  */
 export function logProviderEvents(provider: Provider): void {
+  // The engine's typed overloads take one literal name each.
+  const emitter: EventEmitter = provider;
   for (const name of REFUSALS)
-    provider.on(name, (ctx: KoaContextWithOIDC, err: EngineError) => logRefusal(name, ctx, err));
+    emitter.on(name, (ctx: KoaContextWithOIDC, err: EngineError) => logRefusal(name, ctx, err));
 
   provider.on('server_error', (ctx, err) => {
-    const { log, correlationId } = requestContext(ctx.req);
-    log.error({ err, correlationId }, 'the protocol engine failed');
+    const { log } = requestStateOf(ctx);
+    log.error({ err }, 'the protocol engine failed');
   });
 
   provider.on('grant.success', (ctx) => {
-    const { log, correlationId } = requestContext(ctx.req);
+    const { log } = requestStateOf(ctx);
     const { client, params } = ctx.oidc;
-    log.info(
-      { correlationId, client_id: client?.clientId, grant_type: params?.['grant_type'] },
-      'tokens issued',
-    );
+    log.info({ client_id: client?.clientId, grant_type: params?.['grant_type'] }, 'tokens issued');
   });
 
   // Errors of the connection to the client, which Koa would otherwise print.
   emitter.on('error', (err: unknown, ctx?: KoaContextWithOIDC) => {
     if (!ctx) return;
-    const { log, correlationId } = requestContext(ctx.req);
-    log.warn({ err, correlationId }, 'the connection failed');
+    const { log } = requestStateOf(ctx);
+    log.warn({ err }, 'the connection failed');
   });
 }
 
@@ -54,9 +53,8 @@ interface EngineError extends Error {
 function logRefusal(name: string, ctx: KoaContextWithOIDC, err: EngineError): void {
   // Answered in the engine's place, see jwt-tokens-middleware.
   if (err.error === 'unsupported_token_type') return;
-  const { log, correlationId } = requestContext(ctx.req);
+  const { log } = requestStateOf(ctx);
   const fields = {
-    correlationId,
     error: err.error,
     description: err.error_description,
     detail: err.error_detail,

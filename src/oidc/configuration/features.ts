@@ -22,29 +22,34 @@ export const ROUTES = {
 
 const SIGNING_ALGS = ['RS256', 'ES256', 'EdDSA'] as const;
 
+/** What holds for every tenant and needs nothing but itself. */
+export const PROTOCOL = {
+  routes: ROUTES,
+  responseTypes: ['code'],
+  // OAuth 2.1: PKCE for every client; S256 is the only method the engine has.
+  pkce: { required: () => true },
+  allowOmittingSingleRegisteredRedirectUri: false,
+  acceptQueryParamAccessTokens: false,
+  clockTolerance: 15,
+  clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+  enabledJWA: {
+    clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256', 'Ed25519', 'EdDSA'],
+    idTokenSigningAlgValues: [...SIGNING_ALGS],
+    userinfoSigningAlgValues: [...SIGNING_ALGS],
+    introspectionSigningAlgValues: [...SIGNING_ALGS],
+    authorizationSigningAlgValues: [...SIGNING_ALGS],
+    // No symmetric ones: secrets are stored as hashes and cannot verify anything.
+    requestObjectSigningAlgValues: ['RS256', 'PS256', 'ES256', 'Ed25519', 'EdDSA'],
+    dPoPSigningAlgValues: ['RS256', 'PS256', 'ES256', 'Ed25519', 'EdDSA'],
+  },
+} satisfies Configuration;
+
 /** Which parts of the protocol are on. */
 export function featuresConfiguration(context: TenantContext) {
-  const { directory, pages, keyRing, tenant } = context;
+  const { directory, screens, keyRing, tenant } = context;
 
   return {
-    routes: ROUTES,
-    responseTypes: ['code'],
-    // OAuth 2.1: PKCE for every client; S256 is the only method the engine has.
-    pkce: { required: () => true },
-    allowOmittingSingleRegisteredRedirectUri: false,
-    acceptQueryParamAccessTokens: false,
-    clockTolerance: 15,
-    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
-    enabledJWA: {
-      clientAuthSigningAlgValues: ['RS256', 'PS256', 'ES256', 'Ed25519', 'EdDSA'],
-      idTokenSigningAlgValues: [...SIGNING_ALGS],
-      userinfoSigningAlgValues: [...SIGNING_ALGS],
-      introspectionSigningAlgValues: [...SIGNING_ALGS],
-      authorizationSigningAlgValues: [...SIGNING_ALGS],
-      // No symmetric ones: secrets are stored as hashes and cannot verify anything.
-      requestObjectSigningAlgValues: ['RS256', 'PS256', 'ES256', 'Ed25519', 'EdDSA'],
-      dPoPSigningAlgValues: ['RS256', 'PS256', 'ES256', 'Ed25519', 'EdDSA'],
-    },
+    ...PROTOCOL,
     features: {
       devInteractions: { enabled: false },
       claimsParameter: { enabled: true },
@@ -67,8 +72,8 @@ export function featuresConfiguration(context: TenantContext) {
       backchannelLogout: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
-        logoutSource: (ctx: KoaContextWithOIDC) => pages.confirmLogout(ctx, logoutForm(ctx)),
-        postLogoutSuccessSource: (ctx: KoaContextWithOIDC) => pages.signedOut(ctx),
+        logoutSource: (ctx: KoaContextWithOIDC) => screens.confirmLogout(context, ctx),
+        postLogoutSuccessSource: (ctx: KoaContextWithOIDC) => screens.signedOut(context, ctx),
       },
     },
     // Single-page apps call from the origins they are registered to return to, and from nowhere else.
@@ -87,14 +92,4 @@ export function featuresConfiguration(context: TenantContext) {
     const resource = await directory.resource(token.aud);
     return resource?.introspectionClientIds.includes(client.clientId) === true;
   }
-}
-
-function logoutForm(ctx: KoaContextWithOIDC) {
-  const state = ctx.oidc.session?.state as { secret?: unknown } | undefined;
-  return {
-    action: ctx.oidc.urlFor('end_session_confirm'),
-    xsrf: String(state?.secret ?? ''),
-    // An ID token of this very session: the app has proved whom it signs out.
-    confirmed: ctx.oidc.entities.IdTokenHint?.payload['sub'] === ctx.oidc.session?.accountId,
-  };
 }

@@ -5,7 +5,8 @@ import type { TenantContext } from '../provider-deps.ts';
 const { Check, Prompt, base } = interactionPolicy;
 
 /** When a person is needed, and where they are sent. */
-export function interactionsConfiguration({ mountPath, pages }: TenantContext) {
+export function interactionsConfiguration(context: TenantContext) {
+  const { screens } = context;
   const policy = base();
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 0);
   policy.get('login')?.checks.add(
@@ -19,9 +20,8 @@ export function interactionsConfiguration({ mountPath, pages }: TenantContext) {
   return {
     interactions: {
       policy,
-      url: (_ctx: KoaContextWithOIDC, interaction: Interaction) =>
-        `${mountPath}/interaction/${interaction.uid}`,
+      url: (ctx: KoaContextWithOIDC, interaction: Interaction) => screens.start(context, ctx, interaction),
     },
-    renderError: (ctx, out, err) => pages.error(ctx, out, err),
+    renderError: (ctx, out, err) => screens.error(context, ctx, out, err),
   } satisfies Configuration;
 }

@@ -13,7 +13,7 @@ import type { TenantContext } from '../provider-deps.ts';
 const MOST_INSTANCES = 5_000;
 
 /** The engine wants a secret of clients that have one; the real ones are stored as hashes and compared here. */
-const SECRET_PLACEHOLDER = 'kept-as-a-hash';
+export const SECRET_PLACEHOLDER = 'kept-as-a-hash';
 
 interface EngineClientClass {
   new (metadata: object): EngineClient;
@@ -25,6 +25,9 @@ interface EngineClientClass {
   };
 }
 
+type SendLogout = EngineClientClass['prototype']['backchannelLogout'];
+
+const senders = new WeakMap<Provider, SendLogout>();
 const records = new WeakMap<object, Client>();
 
 /** Our record behind a client of the engine. */
@@ -66,6 +69,7 @@ export function extendClients(provider: Provider, { db, tenant, directory }: Ten
     return matches.length > 0;
   };
 
+  senders.set(provider, EngineClient.prototype.backchannelLogout);
   // Committed with the logout, delivered afterwards with retries: see jobs/logout-delivery-job.ts.
   EngineClient.prototype.backchannelLogout = function (accountId, sid) {
     return guarded(async () => {
@@ -73,6 +77,22 @@ export function extendClients(provider: Provider, { db, tenant, directory }: Ten
       await enqueueLogout(writer, tenant.id, { clientId: this.clientId, accountId, sid });
     });
   };
+}
+
+/**
+ * Sends the logout token to the client, as the engine would have done at once.
+ * @throws when the client cannot be reached or does not accept it
+ */
+export async function sendBackchannelLogout(
+  provider: Provider,
+  { clientId, accountId, sid }: { clientId: string; accountId: string; sid?: string | undefined },
+): Promise<void> {
+  const client = await (provider.Client as unknown as EngineClientClass).find(clientId);
+  // Gone, or no longer interested: nobody is left to tell.
+  if (!client?.backchannelLogoutUri) return;
+  await senders
+    .get(provider)
+    ?.call(client as unknown as EngineClientClass['prototype'], accountId, sid ?? '');
 }
 
 /** What the engine knows of a client, in the names of RFC 7591. */

@@ -5,7 +5,7 @@ import { recordEvent } from '../../events/record-event.ts';
 import { revocationList } from '../adapter/revocation-list.ts';
 import { currentUnitOfWork } from '../adapter/unit-of-work.ts';
 import type { TenantContext } from '../provider-deps.ts';
-import { anonymousActor } from '../request-context.ts';
+import { anonymousActor } from '../../http/request-state.ts';
 
 interface AccessTokenClaims extends JWTPayload {
   jti: string;
@@ -62,7 +62,7 @@ export function jwtTokensMiddleware(context: TenantContext, jwks: JSONWebKeySet)
     if (!(await revocationList(writer, tenant.id).add(claims.jti, claims.exp))) return;
     await recordEvent(
       writer,
-      { ...anonymousActor(ctx.req, tenant.id), type: 'client', id: clientId },
+      { ...anonymousActor(ctx, tenant.id), type: 'client', id: clientId },
       'token.revoked',
       {
         target: { type: 'token', id: claims.jti },

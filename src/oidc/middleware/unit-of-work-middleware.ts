@@ -6,18 +6,18 @@ import { inUnitOfWork } from '../adapter/unit-of-work.ts';
 import type { UnitOfWork, UnitOfWorkKind } from '../adapter/unit-of-work.ts';
 import { ROUTES } from '../configuration/features.ts';
 import type { TenantContext } from '../provider-deps.ts';
-import { anonymousActor, requestContext } from '../request-context.ts';
+import { anonymousActor, requestStateOf } from '../../http/request-state.ts';
 
 /**
  * Every protocol request is one unit of work. It is committed before the bytes leave, also when the
  * answer refuses the caller, since a revocation must stick; an answer of ours that failed undoes it.
  */
 export function unitOfWorkMiddleware(provider: Provider, context: TenantContext) {
-  const { db, tenant, pages } = context;
+  const { db, tenant, screens } = context;
 
   return async (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> => {
     const kind = kindOf(ctx.method, ctx.path);
-    const actor = anonymousActor(ctx.req, tenant.id);
+    const actor = anonymousActor(ctx, tenant.id);
     try {
       await inUnitOfWork({ db, kind, actor }, async (unit) => {
         await next();
@@ -32,14 +32,13 @@ export function unitOfWorkMiddleware(provider: Provider, context: TenantContext)
 
   /** What the engine had prepared must not leave: it says things that did not happen. */
   async function answerUnavailable(ctx: KoaContextWithOIDC, cause: unknown): Promise<void> {
-    const { log, correlationId } = requestContext(ctx.req);
-    log.error({ err: cause, correlationId }, 'the request could not be committed');
+    requestStateOf(ctx).log.error({ err: cause }, 'the request could not be committed');
     const unavailable = cause instanceof StoreUnavailable ? cause : new StoreUnavailable(cause);
     for (const header of ['Set-Cookie', 'Location', 'WWW-Authenticate']) ctx.remove(header);
     ctx.status = 503;
     ctx.set('Retry-After', '1');
     const out = { error: unavailable.error, error_description: unavailable.error_description };
-    if (ctx.accepts('json', 'html') === 'html') await pages.error(ctx, out, unavailable);
+    if (ctx.accepts('json', 'html') === 'html') await screens.error(context, ctx, out, unavailable);
     else ctx.body = out;
   }
 }

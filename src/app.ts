@@ -1,0 +1,164 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import Router from '@koa/router';
+import Koa from 'koa';
+import type { Db } from './db/database.ts';
+import { migrationStatus } from './db/migrator.ts';
+import { isDatabaseUnavailable } from './db/database-errors.ts';
+import type { Config } from './config.ts';
+import { correlationId } from './http/correlation-id.ts';
+import { createAssets } from './http/assets.ts';
+import { createCsrf } from './http/csrf.ts';
+import { createHttpPages } from './http/pages.ts';
+import { createPinOrigin } from './http/pin-origin.ts';
+import { createViews } from './http/views.ts';
+import { errorHandler } from './http/error-handler.ts';
+import { health } from './http/health.ts';
+import type { RequestState } from './http/request-state.ts';
+import { requestLog } from './http/request-log.ts';
+import { checkRequestTarget } from './http/request-target.ts';
+import { securityHeaders } from './http/security-headers.ts';
+import { createInteractionPages } from './interactions/pages.ts';
+import { createScreens } from './interactions/screens.ts';
+import { interactionRoutes } from './interactions/interaction-routes.ts';
+import type { Clock } from './lib/clock.ts';
+import type { Logger } from './lib/logger.ts';
+import { createSafeFetch } from './lib/safe-fetch.ts';
+import { StoreUnavailable } from './oidc/adapter/store-errors.ts';
+import { cookieKeys } from './oidc/configuration/cookies.ts';
+import { isProtocolPath, protocolRoutes } from './oidc/protocol-routes.ts';
+import { createProviderRegistry } from './oidc/provider-registry.ts';
+import { resolveTenant } from './oidc/tenant-state.ts';
+import type { TenantState } from './oidc/tenant-state.ts';
+import type { Services } from './services.ts';
+import { createSetupPages } from './setup/setup-pages.ts';
+import { setupRoutes } from './setup/setup-routes.ts';
+import { DEFAULT_TENANT_SLUG } from './tenants/tenant.ts';
+import { tenantStore } from './tenants/tenant-store.ts';
+
+/**
+ * The HTTP side of the server: which middleware and which router a request meets, in this order. What
+ * they work with comes from services.ts; main.ts starts and stops both.
+ */
+export interface App {
+  handler: (req: IncomingMessage, res: ServerResponse) => void;
+  registry: ReturnType<typeof createProviderRegistry>;
+}
+
+export interface AppOptions {
+  config: Config;
+  services: Services;
+  db: Db;
+  now: Clock;
+  log: Logger;
+  isDraining: () => boolean;
+  version: string;
+  /** The demo application, in development. */
+  demo?: { router: Router } | undefined;
+  views: ReturnType<typeof createViews>;
+  assets: ReturnType<typeof createAssets>;
+}
+
+const root = new URL('../views/', import.meta.url).pathname;
+
+export function createPageFiles() {
+  const assets = createAssets({ dir: `${root}assets` });
+  return { assets, views: createViews({ dir: root, assetUrl: assets.url }) };
+}
+
+export function createApp(options: AppOptions): App {
+  const { config, services, db, log, now, views, assets } = options;
+  const { keyRing, sealer, keys } = services;
+  const { publicUrl } = config;
+
+  const pages = createInteractionPages({ views, now });
+  const httpPages = createHttpPages({ views });
+  const csrf = createCsrf({ key: keyRing.derive('csrf'), publicUrl });
+  const registry = createProviderRegistry({
+    db,
+    sealer,
+    keyRing,
+    log,
+    publicUrl,
+    keys,
+    settings: config,
+    screens: createScreens({ pages, httpPages, now }),
+    fetch: createSafeFetch({ allow: config.outboundAllow }) as typeof globalThis.fetch,
+    pollMs: 500,
+  });
+
+  const app = new Koa<RequestState>({ proxy: true, keys: cookieKeys({ keyRing }) });
+  app.on('error', (err: unknown) => log.warn({ err }, 'the connection failed'));
+
+  app.use(correlationId({ log }));
+  app.use(requestLog());
+  app.use(securityHeaders({ publicUrl }));
+  app.use(
+    errorHandler({
+      renderErrorPage: (_ctx, page) => httpPages.requestErrorPage(page),
+      isUnavailable: (err) => err instanceof StoreUnavailable || isDatabaseUnavailable(err),
+      isOAuthPath: (path) => isProtocolPath(path.replace(/^\/t\/[^/]+/, '')),
+      now,
+    }),
+  );
+  app.use(checkRequestTarget());
+  app.use(health({ checks: readinessChecks(), isDraining: options.isDraining, version: options.version }));
+  app.use(assets.middleware);
+  if (options.demo) app.use(options.demo.router.routes());
+
+  const setup = setupRoutes({
+    setup: services.setup,
+    findTenant: (slug) => tenantStore(db).findBySlug(slug),
+    csrf,
+    pages: createSetupPages({ views }),
+    passwordRules: services.passwordPolicy,
+    publicUrl,
+  });
+  app.use(setup.routes() as unknown as Koa.Middleware<RequestState>);
+
+  app.use(resolveTenant(registry) as Koa.Middleware<RequestState>);
+  app.use(protocolRoutes as Koa.Middleware<RequestState>);
+  const interactions = interactionRoutes({ csrf, pages, httpPages, signIn: services.passwordSignIn, now });
+  app.use(interactions.routes() as unknown as Koa.Middleware<RequestState>);
+  app.use(landing().routes() as unknown as Koa.Middleware<RequestState>);
+
+  const pinOrigin = createPinOrigin({ publicUrl, trustProxy: config.trustProxy });
+  const handle = app.callback();
+  return {
+    registry,
+    handler(req, res) {
+      pinOrigin(req);
+      void handle(req, res);
+    },
+  };
+
+  function landing() {
+    const router = new Router<TenantState>();
+    router.get('/', (ctx) => {
+      const { issuer } = ctx.state.tenantProvider.context;
+      const { origin, pathname } = new URL(issuer);
+      ctx.type = 'html';
+      ctx.body = httpPages.landingPage({
+        issuer,
+        discoveryUrl: `${issuer}/.well-known/openid-configuration`,
+        metadataUrl: `${origin}/.well-known/oauth-authorization-server${pathname === '/' ? '' : pathname}`,
+        jwksUrl: `${issuer}/jwks`,
+        demoUrl: options.demo ? `${publicUrl}/demo` : null,
+      });
+    });
+    return router;
+  }
+
+  function readinessChecks() {
+    return {
+      database: () => db.raw('SELECT 1'),
+      migrations: async () => {
+        const { pending } = await migrationStatus(db);
+        if (pending.length > 0) throw new Error(`${pending.length} migrations are pending`);
+      },
+      keys: async () => {
+        const entry = await registry.get(DEFAULT_TENANT_SLUG);
+        if (!entry) throw new Error('there is no default tenant');
+      },
+    };
+  }
+}

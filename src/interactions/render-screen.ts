@@ -1,0 +1,107 @@
+import { allowFormAction } from '../http/security-headers.ts';
+import type { Csrf } from '../http/csrf.ts';
+import type { TenantRequestContext } from '../oidc/tenant-state.ts';
+import { consentRequest } from './consent-step.ts';
+import type { ConsentRequest } from './consent-step.ts';
+import { startingEmail } from './dispatch.ts';
+import type { Screen } from './dispatch.ts';
+import type { InteractionContext } from './interaction-context.ts';
+import type { LoginError } from './login-state.ts';
+import type { IdentifierLocals, InteractionPages, PasswordError } from './pages.ts';
+
+/** Fills a screen from where the sign-in stands. */
+export async function renderScreen(
+  ctx: TenantRequestContext,
+  screen: Screen,
+  context: InteractionContext,
+  { pages, csrf }: { pages: InteractionPages; csrf: Csrf },
+): Promise<void> {
+  const { interaction, basePath, app, state, situation, tenantProvider } = context;
+  const redirectUri = String(interaction.params['redirect_uri']);
+  allowFormAction(ctx, redirectUri);
+  ctx.type = 'html';
+
+  const form = (step: string) => ({ action: `${basePath}/${step}`, csrf: csrf.token(interaction.uid) });
+  const purpose = { app, tenant: { name: tenantProvider.tenant.name } };
+  const cancelHref = `${basePath}/cancel`;
+
+  switch (screen) {
+    case 'identifier':
+      ctx.body = pages.identifierPage({
+        ...purpose,
+        form: form('identifier'),
+        email: state.email ?? situation.loginHint ?? '',
+        error: identifierError(state.error),
+        cancelHref,
+        chooserHref: situation.knowsAccounts ? `${basePath}/accounts` : null,
+      });
+      return;
+    case 'password':
+      ctx.body = pages.passwordPage({
+        ...purpose,
+        form: form('password'),
+        email: startingEmail(state, situation) ?? '',
+        error: passwordError(state.error),
+        changeHref: `${basePath}/identifier`,
+        cancelHref,
+        resetHref: null,
+      });
+      return;
+    case 'accounts':
+      ctx.body = pages.accountsPage({
+        ...purpose,
+        form: form('accounts'),
+        removeForm: form('accounts/remove'),
+        accounts: context.known.map(({ user, lastUsedAt }) => ({
+          id: user.id,
+          email: user.email,
+          lastUsedAt,
+          signedIn: user.id === context.sessionUser?.id,
+        })),
+        otherHref: `${basePath}/identifier`,
+        cancelHref,
+      });
+      return;
+    case 'consent':
+      ctx.body = await consentBody(await consentRequest(context));
+  }
+
+  async function consentBody({ groups }: ConsentRequest): Promise<string> {
+    const client = await tenantProvider.context.directory.client(app.id);
+    return pages.consentPage({
+      app: {
+        name: app.name,
+        logoUrl: null,
+        publisherHost: hostOf(String(client?.metadata['client_uri'] ?? '')),
+      },
+      tenant: purpose.tenant,
+      account: { email: context.sessionUser?.email ?? '' },
+      switchHref: `${basePath}/switch`,
+      form: form('consent'),
+      groups,
+      returnHost: hostOf(redirectUri) ?? new URL(redirectUri).protocol,
+      manageHref: null,
+    });
+  }
+}
+
+function identifierError(error: LoginError | undefined): IdentifierLocals['error'] {
+  if (error?.reason === 'email_missing') return 'missing';
+  return error?.reason === 'email_malformed' ? 'malformed' : null;
+}
+
+function passwordError(error: LoginError | undefined): PasswordError | null {
+  switch (error?.reason) {
+    case 'password_missing':
+      return { reason: 'missing' };
+    case 'mismatch':
+    case 'busy':
+      return { reason: error.reason };
+    default:
+      return null;
+  }
+}
+
+function hostOf(url: string): string | null {
+  return URL.parse(url)?.host || null;
+}

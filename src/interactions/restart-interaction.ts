@@ -1,0 +1,50 @@
+import type { HttpPages } from '../http/pages.ts';
+import { requestStateOf } from '../http/request-state.ts';
+import type { AppContext } from '../http/request-state.ts';
+import type { Clock } from '../lib/clock.ts';
+import { guarded } from '../oidc/adapter/store-errors.ts';
+import type { TenantContext } from '../oidc/provider-deps.ts';
+import type { TenantRequestContext } from '../oidc/tenant-state.ts';
+import { loginStateStore } from './login-state.ts';
+import { hasCookies, planRestart } from './restart.ts';
+
+interface RestartDeps {
+  httpPages: HttpPages;
+  now: Clock;
+}
+
+/** A sign-in that is gone starts over from its authorization request; a page says so where it cannot. */
+export function restartInteraction(ctx: TenantRequestContext, uid: string, deps: RestartDeps): Promise<void> {
+  return restartIn(ctx.state.tenantProvider.context, ctx, uid, deps);
+}
+
+/** The same for the engine's own requests, which have a context of their own. */
+export async function restartIn(
+  context: TenantContext,
+  ctx: Pick<AppContext, 'req' | 'res' | 'redirect' | 'status' | 'type' | 'body'>,
+  uid: string,
+  { httpPages, now }: RestartDeps,
+): Promise<void> {
+  const { db, tenant, sealer, directory } = context;
+  const state = await guarded(() => loginStateStore(db, tenant.id, sealer).find(uid));
+  const restart = planRestart(state, hasCookies(ctx));
+  if (restart.kind === 'redirect') {
+    ctx.redirect(restart.path);
+    ctx.status = 303;
+    return;
+  }
+
+  const client = state && (await directory.client(state.clientId));
+  const startAgain = client?.metadata['initiate_login_uri'] ?? client?.metadata['client_uri'];
+  ctx.status = 400;
+  ctx.type = 'html';
+  ctx.body = httpPages.errorPage({
+    kind: restart.kind === 'expired' ? 'expired' : 'cookies',
+    title: null,
+    message: null,
+    action: typeof startAgain === 'string' ? { href: startAgain } : null,
+    reference: requestStateOf(ctx).correlationId,
+    at: now(),
+    details: [],
+  });
+}

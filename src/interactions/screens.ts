@@ -1,0 +1,126 @@
+import { errors } from 'oidc-provider';
+import type { KoaContextWithOIDC } from 'oidc-provider';
+import { allowFormAction } from '../http/security-headers.ts';
+import type { ErrorPageKind, HttpPages } from '../http/pages.ts';
+import { requestStateOf } from '../http/request-state.ts';
+import type { Clock } from '../lib/clock.ts';
+import { currentUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
+import { ROUTES } from '../oidc/configuration/features.ts';
+import type { EngineErrorOut, OidcScreens } from '../oidc/oidc-screens.ts';
+import { userStore } from '../users/user-store.ts';
+import { loginStateStore } from './login-state.ts';
+import type { InteractionPages } from './pages.ts';
+import { restartsOf } from './restart.ts';
+import { restartIn } from './restart-interaction.ts';
+
+/** The screens as the protocol engine asks for them. */
+export function createScreens(deps: {
+  pages: InteractionPages;
+  httpPages: HttpPages;
+  now: Clock;
+}): OidcScreens {
+  const { pages, httpPages, now } = deps;
+
+  return {
+    async start({ db, tenant, sealer, mountPath }, ctx, interaction) {
+      const trx = (await currentUnitOfWork()?.writer()) ?? db;
+      await loginStateStore(trx, tenant.id, sealer).save(interaction.uid, {
+        clientId: String(interaction.params['client_id']),
+        authorizationPath: (interaction as { parJti?: string }).parJti
+          ? undefined
+          : authorizationPath(mountPath, interaction.params),
+        restarts: restartsOf(ctx.query),
+      });
+      return `${mountPath}/interaction/${interaction.uid}`;
+    },
+
+    async error(context, ctx, out, err) {
+      if (err instanceof errors.SessionNotFound && ctx.oidc?.route === 'resume') {
+        await restartIn(context, ctx, ctx.path.split('/').at(-1) ?? '', deps);
+        return;
+      }
+      const { client } = ctx.oidc ?? {};
+      const { metadata } = (client && (await context.directory.client(client.clientId))) ?? {};
+      const home = metadata?.['client_uri'];
+      ctx.type = 'html';
+      ctx.body = httpPages.errorPage({
+        kind: kindOf(ctx.status, err),
+        title: null,
+        message: null,
+        action:
+          typeof home === 'string'
+            ? { text: `Back to ${client?.clientName ?? 'the app'}`, href: home }
+            : null,
+        reference: requestStateOf(ctx).correlationId,
+        at: now(),
+        details: detailsOf(out, client?.clientId),
+      });
+    },
+
+    async confirmLogout({ db, tenant }, ctx) {
+      const { session, client } = ctx.oidc;
+      const accountId = session?.accountId;
+      const user =
+        accountId === undefined
+          ? undefined
+          : await userStore((await currentUnitOfWork()?.reader()) ?? db, tenant.id).find(accountId);
+      const returnTo = ctx.oidc.params?.['post_logout_redirect_uri'];
+      if (typeof returnTo === 'string') allowFormAction(ctx, returnTo);
+      ctx.type = 'html';
+      ctx.body = pages.signOutPage({
+        tenant,
+        account: user ? { email: user.email } : null,
+        app: client ? { name: client.clientName ?? client.clientId } : null,
+        action: ctx.oidc.urlFor('end_session_confirm'),
+        xsrf: logoutSecret(ctx),
+        // An ID token of whom it signs out: there is nothing left to ask.
+        autoSubmit: accountId !== undefined && ctx.oidc.entities.IdTokenHint?.payload['sub'] === accountId,
+      });
+    },
+
+    async signedOut({ tenant, directory }, ctx) {
+      const { client } = ctx.oidc;
+      const { metadata } = (client && (await directory.client(client.clientId))) ?? {};
+      const [url, signInHref] = [metadata?.['client_uri'], metadata?.['initiate_login_uri']];
+      ctx.type = 'html';
+      ctx.body = pages.signedOutPage({
+        tenant,
+        app: client
+          ? { name: client.clientName ?? client.clientId, url: typeof url === 'string' ? url : null }
+          : null,
+        signInHref: typeof signInHref === 'string' ? signInHref : null,
+        appsNotReached: [],
+      });
+    },
+  };
+}
+
+/** The request as it can be made again: after validation, with what came by request object or default filled in. */
+function authorizationPath(mountPath: string, params: Record<string, unknown>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(params)) {
+    for (const item of Array.isArray(value) ? value : [value]) {
+      if (item !== undefined) query.append(name, String(item));
+    }
+  }
+  return `${mountPath}${ROUTES.authorization}?${query}`;
+}
+
+function kindOf(status: number, err: Error): ErrorPageKind {
+  if (err instanceof errors.SessionNotFound) return 'expired';
+  if (status === 503) return 'busy';
+  return status >= 500 ? 'failed' : 'refused';
+}
+
+function detailsOf(out: EngineErrorOut, clientId: string | undefined) {
+  return [
+    { name: 'error', value: out.error },
+    ...(out.error_description ? [{ name: 'error_description', value: out.error_description }] : []),
+    ...(clientId ? [{ name: 'client_id', value: clientId }] : []),
+  ];
+}
+
+function logoutSecret(ctx: KoaContextWithOIDC): string {
+  const state = ctx.oidc.session?.state;
+  return typeof state === 'object' && state !== null && 'secret' in state ? String(state.secret) : '';
+}

@@ -1,0 +1,109 @@
+import { createApp, createPageFiles } from './app.ts';
+import type { Config } from './config.ts';
+import { migrateUp } from './db/migrator.ts';
+import { openDatabase } from './db/open-database.ts';
+import { startServer } from './http/server.ts';
+import type { RunningServer } from './http/server.ts';
+import { createExpiryJob } from './jobs/expiry-job.ts';
+import { createKeyRotationJob } from './jobs/key-rotation-job.ts';
+import { createLogoutDeliveryJob } from './jobs/logout-delivery-job.ts';
+import { createScheduler } from './jobs/scheduler.ts';
+import { systemClock } from './lib/clock.ts';
+import type { Logger } from './lib/logger.ts';
+import { createServices } from './services.ts';
+import { DEFAULT_TENANT_SLUG } from './tenants/tenant.ts';
+import { banner } from './banner.ts';
+import { startDemo } from './demo/start-demo.ts';
+import { systemActor } from './http/actor.ts';
+
+export interface RunningGatehouse {
+  url: string;
+  port: number;
+  /** Finishes what is under way, then closes everything. */
+  stop(): Promise<void>;
+}
+
+/** Everything the server process runs, in the order it depends on each other; stopped in reverse. */
+export async function startGatehouse({
+  config,
+  log,
+  version,
+  print,
+}: {
+  config: Config;
+  log: Logger;
+  version: string;
+  print: (text: string) => void;
+}): Promise<RunningGatehouse> {
+  const { db, close } = await openDatabase(config, log);
+  let server: RunningServer | undefined;
+  try {
+    if (config.migrateAtStart) {
+      const applied = await migrateUp(db);
+      if (applied.length > 0) log.info({ applied }, 'migrations applied');
+    }
+
+    const services = createServices({ config, db, log });
+    const tenant = await services.tenants.ensureDefault();
+    const files = createPageFiles();
+    const demo = config.demo
+      ? await startDemo({ config, services, tenant, views: files.views, log })
+      : undefined;
+
+    const app = createApp({
+      ...files,
+      config,
+      services,
+      db,
+      log,
+      now: systemClock,
+      version,
+      demo,
+      isDraining: () => server?.isDraining() === true,
+    });
+    await app.registry.get(DEFAULT_TENANT_SLUG);
+
+    server = await startServer({
+      handler: app.handler,
+      host: config.host,
+      port: config.port,
+      log,
+      drainSeconds: config.drainSeconds,
+      // In development nobody balances load, and whoever pressed Ctrl-C is waiting.
+      graceMs: config.production ? 1000 : 0,
+    });
+    app.registry.start();
+    const scheduler = createScheduler({
+      log,
+      jobs: [
+        createKeyRotationJob({ db, tenants: services.tenants, keys: services.keys, log }),
+        createExpiryJob({ db, log }),
+        createLogoutDeliveryJob({ db, registry: app.registry, log }),
+      ],
+    });
+    scheduler.start();
+
+    const { port } = server;
+    log.info({ port, host: config.host, publicUrl: config.publicUrl, version }, 'listening');
+    if (!config.production) {
+      const setup = (await services.setup.isNeeded(tenant.id))
+        ? await services.setup.issueLink(systemActor(tenant.id))
+        : undefined;
+      print(banner({ config, demo: demo?.credentials, setup }));
+    }
+
+    return {
+      url: config.publicUrl,
+      port,
+      async stop() {
+        await server?.drain();
+        await Promise.all([scheduler.stop(), app.registry.stop()]);
+        await close();
+      },
+    };
+  } catch (err) {
+    await server?.drain();
+    await close();
+    throw err;
+  }
+}

@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import type { Knex } from 'knex';
+import { createApp, createPageFiles } from '../../src/app.ts';
+import { loadConfig } from '../../src/config.ts';
+import type { Config } from '../../src/config.ts';
+import { startServer } from '../../src/http/server.ts';
+import { systemActor } from '../../src/http/actor.ts';
+import type { Actor } from '../../src/http/actor.ts';
+import { createLogger } from '../../src/lib/logger.ts';
+import type { Logger } from '../../src/lib/logger.ts';
+import { createServices } from '../../src/services.ts';
+import type { Services } from '../../src/services.ts';
+import { issuerOf } from '../../src/tenants/tenant.ts';
+import type { Tenant } from '../../src/tenants/tenant.ts';
+import { testDb } from './database.ts';
+
+/** The real application on the test database, listening on a port of its own. */
+export interface TestApp {
+  url: string;
+  config: Config;
+  services: Services;
+  db: Knex;
+  registry: ReturnType<typeof createApp>['registry'];
+  /** A tenant with keys; each test or file makes its own. */
+  tenant(): Promise<TestTenant>;
+  close(): Promise<void>;
+}
+
+export interface TestTenant {
+  tenant: Tenant;
+  issuer: string;
+  actor: Actor;
+}
+
+// One set for all processes of a run: replicas share their keys.
+const KEYS = process.env['TEST_GATEHOUSE_KEYS'] ?? Buffer.alloc(32, 7).toString('base64');
+
+export const GOOD_PASSWORD = 'correct horse battery staple';
+
+const files = createPageFiles();
+
+export async function startTestApp(
+  options: { env?: Record<string, string>; db?: Knex; log?: Logger } = {},
+): Promise<TestApp> {
+  const port = await freePort();
+  const config = loadConfig({
+    NODE_ENV: 'test',
+    PORT: String(port),
+    GATEHOUSE_KEYS: KEYS,
+    GATEHOUSE_PEPPERS: KEYS,
+    GATEHOUSE_OUTBOUND_ALLOW: '127.0.0.0/8,::1/128',
+    LOG_LEVEL: 'silent',
+    ...options.env,
+  });
+  const log = options.log ?? createLogger({ level: config.logLevel });
+  const db = options.db ?? (await testDb());
+  const services = createServices({ config, db, log });
+  const app = createApp({
+    ...files,
+    config,
+    services,
+    db,
+    log,
+    now: () => new Date(),
+    version: 'test',
+    isDraining: () => server.isDraining(),
+  });
+  const server = await startServer({
+    handler: app.handler,
+    host: '127.0.0.1',
+    port,
+    log,
+    drainSeconds: 5,
+    graceMs: 0,
+  });
+  app.registry.start();
+
+  return {
+    url: config.publicUrl,
+    config,
+    services,
+    db,
+    registry: app.registry,
+    async tenant() {
+      const slug = `t-${randomBytes(6).toString('hex')}`;
+      const root = await services.tenants.ensureDefault();
+      const tenant = await services.tenants.create(systemActor(root.id), { slug, name: `Tenant ${slug}` });
+      return { tenant, issuer: issuerOf(config.publicUrl, tenant), actor: systemActor(tenant.id) };
+    },
+    async close() {
+      await server.drain();
+      await app.registry.stop();
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => probe.once('listening', resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
