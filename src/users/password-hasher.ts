@@ -12,7 +12,7 @@ import { QueueFullError, createWorkQueue } from './work-queue.ts';
  */
 
 /** The least that OWASP advises for argon2id; a change rehashes everybody's password at their next sign-in. */
-export const ARGON2_PARAMETERS: Argon2Parameters = { memoryKib: 19_456, passes: 2, lanes: 1 };
+const ARGON2_PARAMETERS: Argon2Parameters = { memoryKib: 19_456, passes: 2, lanes: 1 };
 
 /** Of the normalised UTF-8 text; 256 characters of the widest kind. Argon2 itself truncates nothing. */
 const MAX_PASSWORD_BYTES = 1024;

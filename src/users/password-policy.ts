@@ -6,7 +6,7 @@ import { unacceptablePassword } from './password-errors.ts';
  */
 
 /** What an attacker knows about the person and so tries first. */
-export interface PasswordContext {
+interface PasswordContext {
   email?: string | undefined;
   tenantName?: string | undefined;
 }

@@ -45,8 +45,6 @@ export interface NewUser {
   status?: 'pending' | 'active' | undefined;
 }
 
-export type UserService = ReturnType<typeof createUserService>;
-
 /**
  * @param db a pool or a transaction; every change and its event commit together
  * @param revokeAccess ends the user's sessions and grants within the transaction it is given
