@@ -92,12 +92,11 @@ function defaultScopeFault(scope: string, allowed: string | undefined): string |
 export function applyPatch(client: Client, patch: ClientPatch): Omit<NewClient, 'clientId'> {
   // What follows from the grant types follows from the new ones, unless the caller says otherwise.
   const { response_types: _derived, ...kept } = client.metadata;
-  const merged = Object.entries({ ...kept, ...patch.metadata });
   return {
     name: patch.name ?? client.name,
     firstParty: patch.firstParty ?? client.firstParty,
     defaultScope: patch.defaultScope === undefined ? client.defaultScope : patch.defaultScope,
     defaultResource: patch.defaultResource === undefined ? client.defaultResource : patch.defaultResource,
-    metadata: Object.fromEntries(merged.filter(([, value]) => value !== null && value !== undefined)),
+    metadata: { ...kept, ...patch.metadata },
   };
 }

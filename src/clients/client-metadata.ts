@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SIGNING_ALGS } from '../keys/signing-key.ts';
 import type { FieldError } from '../lib/errors.ts';
 import { jwksSchema } from './client-jwks.ts';
 import { redirectUriFault, webUriFault } from './client-uris.ts';
@@ -73,7 +74,7 @@ export const metadataSchema = z.strictObject({
     .optional()
     .meta({ description: 'The scopes it may ask for, space-separated. Default: any.' }),
   id_token_signed_response_alg: z
-    .enum(['RS256', 'ES256', 'EdDSA'], { error: 'must be RS256, ES256 or EdDSA' })
+    .enum(SIGNING_ALGS, { error: 'must be RS256, ES256 or EdDSA' })
     .optional()
     .meta({ description: 'How its ID tokens are signed. Default: `RS256`.' }),
   default_max_age: z
@@ -123,10 +124,20 @@ export function parseClientMetadata(
   given: Readonly<Record<string, unknown>>,
   { allowLocalHttp }: { allowLocalHttp: boolean },
 ): { metadata: ClientMetadata; errors?: undefined } | { metadata?: undefined; errors: FieldError[] } {
-  const parsed = metadataSchema.safeParse(withDefaults(given));
+  const parsed = metadataSchema.safeParse(withDefaults(withoutNulls(given)));
   if (!parsed.success) return { errors: parsed.error.issues.flatMap(fieldErrorsOf) };
   const errors = [...uriFaults(parsed.data, allowLocalHttp), ...crossFieldFaults(parsed.data)];
   return errors.length > 0 ? { errors } : { metadata: parsed.data };
+}
+
+/** RFC 7591 §2: null counts as left out. Not for names that are unknown: a misspelt one must not pass for done. */
+function withoutNulls(given: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(given).filter(
+      ([field, value]) =>
+        !((value === null || value === undefined) && Object.hasOwn(metadataSchema.shape, field)),
+    ),
+  );
 }
 
 function withDefaults(given: Readonly<Record<string, unknown>>): Record<string, unknown> {

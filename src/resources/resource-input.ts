@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SIGNING_ALGS } from '../keys/signing-key.ts';
 import { defineErrors } from '../lib/errors.ts';
 import type { FieldError } from '../lib/errors.ts';
 import type { Resource } from './resource.ts';
@@ -50,7 +51,7 @@ const fieldsSchema = z.strictObject({
   scopes: z.array(scope).max(500),
   accessTokenFormat: z.enum(['jwt', 'opaque'], 'must be jwt or opaque'),
   accessTokenTtlSeconds: z.int().min(10).max(86_400).nullable(),
-  signingAlg: z.enum(['RS256', 'ES256', 'EdDSA'], 'must be RS256, ES256 or EdDSA').nullable(),
+  signingAlg: z.enum(SIGNING_ALGS, 'must be RS256, ES256 or EdDSA').nullable(),
   introspectionClientIds: z.array(z.string().min(1).max(128)).max(100),
 });
 

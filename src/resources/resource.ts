@@ -1,3 +1,5 @@
+import type { SigningAlg } from '../keys/signing-key.ts';
+
 /**
  * Resources: the APIs that tokens are issued for (RFC 8707). This folder owns what is registered about
  * them: their identifier, scopes, and what their access tokens look like.
@@ -12,7 +14,7 @@ export interface Resource {
   /** Null: the server's default. */
   accessTokenTtlSeconds: number | null;
   /** Null: the server's default. JWT access tokens only. */
-  signingAlg: 'RS256' | 'ES256' | 'EdDSA' | null;
+  signingAlg: SigningAlg | null;
   /** `client_id`s that speak for this resource, so may introspect its tokens. */
   introspectionClientIds: string[];
   createdAt: Date;

@@ -1,0 +1,100 @@
+import { administrators } from './access/administrators.ts';
+import { clientStore } from './clients/client-store.ts';
+import { createClientService } from './clients/client-service.ts';
+import type { Config } from './config.ts';
+import type { Db } from './db/database.ts';
+import { createKeyService } from './keys/key-service.ts';
+import { systemClock } from './lib/clock.ts';
+import type { Clock } from './lib/clock.ts';
+import { createKeyRing } from './lib/key-ring.ts';
+import type { Logger } from './lib/logger.ts';
+import { createSealer } from './lib/sealer.ts';
+import { revokeClientAccess, revokeUserAccess } from './oidc/adapter/revoke-access.ts';
+import { checkClientMetadata } from './oidc/check-client-metadata.ts';
+import { createResourceService } from './resources/resource-service.ts';
+import { resourceStore } from './resources/resource-store.ts';
+import { createSetupService } from './setup/setup-service.ts';
+import { createTenantService } from './tenants/tenant-service.ts';
+import { createPasswordHasher } from './users/password-hasher.ts';
+import { createPasswordPolicy } from './users/password-policy.ts';
+import { createPasswordSignIn } from './users/password-sign-in.ts';
+import { createUserService } from './users/user-service.ts';
+
+/**
+ * Every feature, wired: what one needs of another is handed to it here, so that features do not know
+ * each other. The server and the command line build on the same services.
+ */
+export type Services = ReturnType<typeof createServices>;
+
+export interface ServicesOptions {
+  config: Config;
+  db: Db;
+  log: Logger;
+  now?: Clock;
+}
+
+/** A resource may let its tokens live a day, which is longer than any ID token. */
+const LONGEST_TOKEN_SECONDS = 86_400;
+/** Beyond it, waiting for a password to be checked would take longer than people wait. */
+const HASHER_QUEUE_PER_WORKER = 32;
+
+export function createServices({ config, db, now = systemClock }: ServicesOptions) {
+  const keyRing = createKeyRing(config.keys);
+  const sealer = createSealer(keyRing);
+  const hasher = createPasswordHasher({
+    peppers: createKeyRing(config.peppers),
+    concurrency: config.passwordHashers,
+    maxQueue: config.passwordHashers * HASHER_QUEUE_PER_WORKER,
+  });
+  const passwordPolicy = createPasswordPolicy({ minLength: config.passwordMinLength });
+
+  const keys = createKeyService({
+    db,
+    sealer,
+    now,
+    jwksMaxAgeSeconds: config.jwksMaxAgeSeconds,
+    longestTokenSeconds: LONGEST_TOKEN_SECONDS,
+    rotationDays: config.keyRotationDays,
+  });
+  const tenants = createTenantService({ db, now, prepareTenant: keys.ensureKeys });
+  const usersOn = (on: Db) =>
+    createUserService({ db: on, now, hasher, passwordPolicy, revokeAccess: revokeUserAccess });
+  const users = usersOn(db);
+  const passwordSignIn = createPasswordSignIn({ db, now, hasher });
+  const clients = createClientService({
+    db,
+    now,
+    allowLocalHttp: !config.production,
+    checkMetadata: checkClientMetadata,
+    revokeClientAccess,
+    resourceExists: async (reader, tenantId, identifier) =>
+      (await resourceStore(reader, tenantId).findByIdentifier(identifier)) !== undefined,
+  });
+  const resources = createResourceService({
+    db,
+    now,
+    clientExists: async (reader, tenantId, clientId) =>
+      (await clientStore(reader, tenantId).find(clientId)) !== undefined,
+  });
+  const setup = createSetupService({
+    db,
+    now,
+    publicUrl: config.publicUrl,
+    usersOn,
+    administrators,
+  });
+
+  return {
+    keyRing,
+    sealer,
+    hasher,
+    passwordPolicy,
+    tenants,
+    keys,
+    users,
+    passwordSignIn,
+    clients,
+    resources,
+    setup,
+  };
+}
