@@ -11,7 +11,7 @@ import type { Context, Middleware } from 'koa';
 
 export interface Assets {
   /** @throws {Error} for a file that does not exist */
-  url(name: string): string;
+  url: (name: string) => string;
   /** Answers `/assets/…` and `/favicon.ico`. */
   middleware: Middleware;
 }

@@ -20,7 +20,7 @@ export interface Views {
    * @returns the whole document
    * @throws {Error} for an unknown view and for a local that is missing
    */
-  render(name: string, locals: object): string;
+  render: (name: string, locals: object) => string;
 }
 
 export interface LayoutOptions {
@@ -46,7 +46,7 @@ export function createViews({ dir, assetUrl }: { dir: string; assetUrl: (name: s
   }
 
   function partial(name: string, locals: object = {}): string {
-    return template(`partials/${name}`)({ ...locals, ...helpers });
+    return template(`partials/${name}`)(extend(locals, helpers));
   }
 
   const helpers = { partial, asset: assetUrl, safeUrl };
@@ -58,7 +58,7 @@ export function createViews({ dir, assetUrl }: { dir: string; assetUrl: (name: s
         options = chosen;
       };
 
-      const content = template(name)({ ...locals, ...helpers, layout });
+      const content = template(name)(extend(locals, { ...helpers, layout }));
 
       if (!options) throw new Error(`The view ${name} does not call layout({ title })`);
       return template('layout')({ ...LAYOUT_DEFAULTS, ...options, ...helpers, content });
@@ -67,6 +67,13 @@ export function createViews({ dir, assetUrl }: { dir: string; assetUrl: (name: s
 }
 
 const LAYOUT_DEFAULTS = { hasError: false, wide: false, scripts: [] } satisfies Partial<LayoutOptions>;
+
+/** A local by a helper's name would be lost without a word. */
+function extend(locals: object, helpers: object): object {
+  const clash = Object.keys(locals).find((name) => Object.hasOwn(helpers, name));
+  if (clash) throw new Error(`A local is named like the helper ${clash}`);
+  return { ...locals, ...helpers };
+}
 
 function compileAll(dir: string): Map<string, Template> {
   const files = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((file) =>

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http';
+import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import Koa from 'koa';
@@ -255,26 +255,16 @@ export async function servePages(pages: ReadonlyMap<string, string>): Promise<Pa
     ctx.body =
       pages.get(ctx.path.slice(1)) ?? '<!doctype html><html lang="en"><title>There</title><h1>There</h1>';
   });
-  const server = await listening(createServer(app.callback()));
+  const server = app.listen(0, '127.0.0.1');
+  await once(server, 'listening');
   return {
-    origin: `http://127.0.0.1:${portOf(server)}`,
+    // The server listens on a port, so its address is not a pipe's.
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     posted,
-    close: () =>
-      new Promise((resolve, reject) => {
-        server.close((err) => (err ? reject(err) : resolve()));
-        server.closeAllConnections();
-      }),
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
   };
-}
-
-function listening(server: Server): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve(server));
-  });
-}
-
-function portOf(server: Server): number {
-  // `listen` was given a port, so the address is not a pipe's.
-  return (server.address() as AddressInfo).port;
 }
