@@ -41,6 +41,8 @@ export function createDatabase(options: DatabaseOptions): Knex {
     pool: { min: 0, max: poolMax, acquireTimeoutMillis: acquireTimeoutMs, idleTimeoutMillis: 60_000 },
     acquireConnectionTimeout: acquireTimeoutMs,
     asyncStackTraces: false,
+    // Whoever asked for the connection gets the error and logs it, once.
+    log: { error() {} },
   });
 }
 

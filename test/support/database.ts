@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
 import type { Knex } from 'knex';
 import { newId } from '../../src/lib/ids.ts';
 import {
@@ -9,10 +11,11 @@ import {
   withDatabase,
 } from './test-databases.ts';
 import type { TestDatabases } from './test-databases.ts';
-import { fallbackServer } from './fallback-server.ts';
+import { startTestServer } from './test-server.ts';
 
 let databases: Promise<TestDatabases> | undefined;
 let shared: Knex | undefined;
+let stopServer: (() => Promise<void>) | undefined;
 
 /**
  * The pool on the database all tests share, its schema up to date. Closed for you after the file.
@@ -55,9 +58,13 @@ export async function migratedDatabase(): Promise<OwnDatabase> {
   return ownDatabase((await locate()).template);
 }
 
-export async function closeSharedDatabase(): Promise<void> {
+/** For the root hooks. */
+export async function closeDatabases(): Promise<void> {
   await shared?.destroy();
   shared = undefined;
+  await stopServer?.();
+  stopServer = undefined;
+  databases = undefined;
 }
 
 async function ownDatabase(template?: string): Promise<OwnDatabase> {
@@ -80,9 +87,12 @@ async function ownDatabase(template?: string): Promise<OwnDatabase> {
 /** test/run.ts names both databases; a test file that is run by itself uses standing ones. */
 function locate(): Promise<TestDatabases> {
   const { TEST_DATABASE_URL: url, TEST_DATABASE_TEMPLATE: template } = process.env;
-  databases ??=
-    url && template
-      ? Promise.resolve({ url, template })
-      : (async () => standingTestDatabases(url ?? (await fallbackServer())))();
+  databases ??= url && template ? Promise.resolve({ url, template }) : locateStanding();
   return databases;
+}
+
+async function locateStanding(): Promise<TestDatabases> {
+  const server = await startTestServer(join(tmpdir(), `gatehouse-test-${userInfo().username}`));
+  stopServer = () => server.stop();
+  return standingTestDatabases(server.url);
 }

@@ -1,7 +1,7 @@
-import { closeSharedDatabase } from './database.ts';
+import { closeDatabases } from './database.ts';
 
 export const mochaHooks = {
   async afterAll(): Promise<void> {
-    await closeSharedDatabase();
+    await closeDatabases();
   },
 };
