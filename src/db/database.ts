@@ -42,7 +42,7 @@ export function createDatabase(options: DatabaseOptions): Knex {
     acquireConnectionTimeout: acquireTimeoutMs,
     asyncStackTraces: false,
     // Whoever asked for the connection gets the error and logs it, once.
-    log: { error() {} },
+    log: { warn() {} },
   });
 }
 
