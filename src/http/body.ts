@@ -55,7 +55,7 @@ export async function parseJson<Schema extends z.ZodType>(
   ctx: AppContext,
   schema: Schema,
 ): Promise<z.output<Schema>> {
-  if (ctx.is('json') === false) throw fail('unsupported_media_type');
+  if (ctx.request.length !== 0 && ctx.is('json') === false) throw fail('unsupported_media_type');
   await readBody(ctx, JSON_LIMIT_BYTES);
   const body = ctx.request.body ?? {};
   checkJson(body);
@@ -65,26 +65,20 @@ export async function parseJson<Schema extends z.ZodType>(
 async function readBody(ctx: AppContext, limitBytes: number): Promise<void> {
   // A compressed body could grow without end; no client of a sign-in form compresses it.
   if ((ctx.get('Content-Encoding') || 'identity') !== 'identity') throw fail('unsupported_media_type');
-  if ((ctx.request.length ?? 0) > limitBytes) throw tooLarge(ctx);
+  if ((ctx.request.length ?? 0) > limitBytes) throw fail('body_too_large');
   try {
     await read(ctx, async () => {});
   } catch (err) {
-    throw translate(ctx, err);
+    throw translate(err);
   }
 }
 
 /** Without the cause: the parsers' errors carry and quote the body. */
-function translate(ctx: AppContext, err: unknown): unknown {
+function translate(err: unknown): unknown {
   const status = err instanceof Error && 'status' in err ? err.status : undefined;
-  if (status === 413) return tooLarge(ctx);
+  if (status === 413) return fail('body_too_large');
   if (status === 415) return fail('unsupported_media_type');
   return status === 400 ? fail('malformed_body') : err;
-}
-
-function tooLarge(ctx: AppContext) {
-  // The rest of the body is not read, so the connection cannot carry another request.
-  ctx.set('Connection', 'close');
-  return fail('body_too_large');
 }
 
 function formFields(text: string): Record<string, string> {

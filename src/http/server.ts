@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import type { RequestListener, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { isIPv6 } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -18,6 +18,8 @@ export interface ServerLimits {
   inactivityTimeoutMs: number;
   /** How often the first two are enforced; Node's own 30 s would let a slow sender live four times as long. */
   checkingIntervalMs: number;
+  /** How long the rest of a body nobody wants is taken, because many clients read a refusal only after sending. */
+  lingerMs: number;
   maxHeaderBytes: number;
   maxRequestsPerSocket: number;
 }
@@ -28,6 +30,7 @@ const LIMITS: ServerLimits = {
   keepAliveTimeoutMs: 65_000,
   inactivityTimeoutMs: 70_000,
   checkingIntervalMs: 1_000,
+  lingerMs: 3_000,
   maxHeaderBytes: 16 * 1024,
   maxRequestsPerSocket: 10_000,
 };
@@ -51,9 +54,9 @@ export interface ServerOptions {
 export interface RunningServer {
   port: number;
   url: string;
-  isDraining(): boolean;
+  isDraining: () => boolean;
   /** Resolves when the last connection is closed; every call returns the same promise. */
-  drain(): Promise<void>;
+  drain: () => Promise<void>;
 }
 
 /** @throws when the address cannot be listened on */
@@ -79,6 +82,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         // A response whose headers had left before draining began leaves its connection open.
         if (drained) setImmediate(() => server.listening || server.closeIdleConnections());
       });
+      res.once('finish', () => req.complete || cutAfter(req, limits.lingerMs));
       if (drained) announceClose(res);
       handler(req, res);
     },
@@ -129,6 +133,12 @@ async function drain(
   // Closes idle connections too; they stayed idle during the grace, so no request is likely on its way.
   await new Promise<void>((resolve) => server.close(() => resolve()));
   clearTimeout(deadline);
+}
+
+/** Node drops the rest of the body unread, but for as long as it keeps coming. */
+function cutAfter(req: IncomingMessage, milliseconds: number): void {
+  const timer = setTimeout(() => req.complete || req.socket.destroy(), milliseconds).unref();
+  req.socket.once('close', () => clearTimeout(timer));
 }
 
 function announceClose(res: ServerResponse): void {
