@@ -68,13 +68,19 @@ async function copied(owner: Owner, cacheDir: string, packageDir: string): Promi
   if (existing) return existing;
 
   const draft = `${place}.${randomBytes(4).toString('hex')}`;
-  await mkdir(cacheDir, { recursive: true, mode: 0o755 });
   try {
+    await mkdir(cacheDir, { recursive: true, mode: 0o755 });
     await cp(join(packageDir, 'native'), draft, { recursive: true, verbatimSymlinks: true });
     await makeReadable(draft);
     // A copy of programs that do not run here would only be in the way later.
     if (!(await tryPrograms(join(draft, 'bin'), owner))) return undefined;
+    // Another process may have been faster, with the same files.
     await rename(draft, place).catch(() => undefined);
+  } catch (cause) {
+    throw new EmbeddedPostgresError(
+      `The account "${owner.name}" cannot run PostgreSQL's programs in ${packageDir}, and copying them to ${cacheDir} failed`,
+      { cause },
+    );
   } finally {
     await rm(draft, { recursive: true, force: true });
   }
