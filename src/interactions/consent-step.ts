@@ -5,6 +5,7 @@ import { consentStore } from '../consents/consent-store.ts';
 import { recordEvent } from '../events/record-event.ts';
 import { anonymousActor } from '../http/request-state.ts';
 import { isId } from '../lib/ids.ts';
+import { currentUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import { addConsent } from '../oidc/configuration/consent.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { finishInteraction } from './finish-interaction.ts';
@@ -99,6 +100,9 @@ export async function allowConsent(ctx: TenantRequestContext, context: Interacti
   });
 
   async function grantOf({ interaction: { grantId } }: InteractionContext, owner: string): Promise<Grant> {
+    // Two tabs may add to one grant at once.
+    const unit = currentUnitOfWork();
+    if (unit) unit.locksGrants = true;
     const existing = grantId === undefined ? undefined : await provider.Grant.find(grantId);
     return existing ?? new provider.Grant({ accountId: owner, clientId: app.id });
   }

@@ -13,6 +13,7 @@ import { tokensConfiguration } from './configuration/tokens.ts';
 import { extendClients } from './extensions/clients.ts';
 import { extendDefaultScope } from './extensions/default-scope.ts';
 import { extendReplayDetection } from './extensions/replay-detection.ts';
+import { extendSessionIds } from './extensions/session-ids.ts';
 import { extendTokenIds } from './extensions/token-ids.ts';
 import { documentsMiddleware } from './middleware/documents-middleware.ts';
 import { jwtTokensMiddleware } from './middleware/jwt-tokens-middleware.ts';
@@ -49,6 +50,7 @@ export function buildProvider(context: TenantContext, keys: readonly PrivateJwk[
   provider.proxy = true;
 
   extendTokenIds(provider, context);
+  extendSessionIds(provider);
   extendReplayDetection(provider, context);
   extendClients(provider, context);
   extendDefaultScope(provider);

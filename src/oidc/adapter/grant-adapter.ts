@@ -9,9 +9,11 @@ export function grantAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
   return {
     async find(id) {
       const unit = currentUnitOfWork();
-      const stored = unit?.grants.has(id)
-        ? unit.grants.get(id)
-        : await findModel((await unit?.reader()) ?? db, tenantId, 'Grant', id);
+      const stored = unit?.locksGrants
+        ? await findModel(await unit.transaction(), tenantId, 'Grant', id, 'for update')
+        : unit?.grants.has(id)
+          ? unit.grants.get(id)
+          : await findModel((await unit?.reader()) ?? db, tenantId, 'Grant', id);
       return stored && fromStored(id, stored);
     },
 

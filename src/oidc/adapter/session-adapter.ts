@@ -57,7 +57,7 @@ export function sessionAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
         expiresInSeconds,
       );
       known.id = id;
-      known.stored.payload = payload;
+      known.stored.payload = structuredClone(payload);
     },
 
     /** The engine destroys the old id before it saves the session under a new one: what ends is settled at the end. */

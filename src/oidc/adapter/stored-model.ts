@@ -43,9 +43,9 @@ export function toStored(payload: ModelPayload): string {
   return JSON.stringify(rest);
 }
 
-/** A fresh object each time, since the engine's models keep and change what they get. */
+/** A copy down to its members, since the engine's models change what they get and the row may be kept. */
 export function fromStored(id: string, stored: StoredModel): ModelPayload {
-  const payload: ModelPayload = { ...stored.payload, jti: id };
+  const payload: ModelPayload = { ...structuredClone(stored.payload), jti: id };
   if (stored.consumed_at) payload['consumed'] = true;
   return payload;
 }

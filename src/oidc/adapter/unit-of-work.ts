@@ -20,6 +20,8 @@ export class UnitOfWork {
   rotatedTokenId: string | undefined;
   /** Set when a client repeats a refresh whose answer it lost: the successor that exists already. */
   repeatedSuccessorId: string | undefined;
+  /** Grants are read to be extended: of two extensions at once none may be lost. */
+  locksGrants = false;
   /** A token that was presented after it had been used. */
   reused: { grantId: string; clientId: string } | undefined;
   /** The session the browser holds, as it was read, and whether it ended in this request. */

@@ -28,13 +28,21 @@ export function consentConfiguration({ db, tenant, directory, settings }: Tenant
       if (!allowed || !coversConsent(allowed, asked)) return grant;
 
       const extended =
-        grant ?? new ctx.oidc.provider.Grant({ accountId: account.accountId, clientId: client.clientId });
+        (grant && (await lockGrant(ctx, grant))) ??
+        new ctx.oidc.provider.Grant({ accountId: account.accountId, clientId: client.clientId });
       addConsent(extended, asked);
       await extended.save();
       session?.grantIdFor(client.clientId, extended.jti);
       return extended;
     },
   } satisfies Configuration;
+
+  /** The grant as it is now, and as nobody else changes it meanwhile. */
+  async function lockGrant(ctx: KoaContextWithOIDC, { jti }: Grant): Promise<Grant | undefined> {
+    const unit = currentUnitOfWork();
+    if (unit) unit.locksGrants = true;
+    return ctx.oidc.provider.Grant.find(jti);
+  }
 
   /** The session's grant with the client, unless it would end before a refresh token of today. */
   async function currentGrant(ctx: KoaContextWithOIDC): Promise<Grant | undefined> {

@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { startTestApp } from '../support/app.ts';
+import type { TestApp, TestTenant } from '../support/app.ts';
+import { startReplicas } from '../support/replicas.ts';
+import type { Replica } from '../support/replicas.ts';
+import { createRelyingParty, REDIRECT_URI } from '../support/relying-party.ts';
+import { createUserAgent } from '../support/user-agent.ts';
+import type { Page } from '../support/user-agent.ts';
+
+const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+
+describe('requests that meet on two server processes', function () {
+  this.timeout(60_000);
+  let app: TestApp;
+  let tenant: TestTenant;
+  let replicas: Replica[];
+
+  before(async () => {
+    app = await startTestApp();
+    tenant = await app.tenant();
+    replicas = await startReplicas(2, app.url);
+  });
+  after(async () => {
+    await Promise.all(replicas.map((replica) => replica.close()));
+    await app.close();
+  });
+
+  const at = (index: number, url: string) =>
+    url.replace(app.url, replicas[index % replicas.length]?.url ?? '');
+  const times = <Result>(count: number, work: (index: number) => Promise<Result>) =>
+    Promise.all(Array.from({ length: count }, (_, index) => work(index)));
+  const codeOf = (page: Page) => (page.location ? new URL(page.location).searchParams.get('code') : null);
+
+  it('accepts a client assertion once', async () => {
+    const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
+    const rp = await createRelyingParty(app, tenant, {
+      metadata: {
+        token_endpoint_auth_method: 'private_key_jwt',
+        grant_types: ['client_credentials'],
+        redirect_uris: [],
+        response_types: [],
+        jwks: { keys: [{ ...(await exportJWK(publicKey)), kid: 'k', alg: 'ES256', use: 'sig' }] },
+      },
+    });
+    await app.services.resources.create(tenant.actor, {
+      identifier: 'https://api.example/once',
+      name: 'API',
+      scopes: [],
+    });
+    const assertion = await new SignJWT()
+      .setProtectedHeader({ alg: 'ES256', kid: 'k' })
+      .setIssuer(rp.clientId)
+      .setSubject(rp.clientId)
+      .setAudience(tenant.issuer)
+      .setJti('only-once')
+      .setIssuedAt()
+      .setExpirationTime('1m')
+      .sign(privateKey);
+
+    const responses = await times(20, (index) =>
+      rp.token(
+        {
+          grant_type: 'client_credentials',
+          resource: 'https://api.example/once',
+          client_assertion_type: ASSERTION_TYPE,
+          client_assertion: assertion,
+        },
+        { baseUrl: at(index, tenant.issuer) },
+      ),
+    );
+
+    assert.equal(
+      responses.filter(({ status }) => status === 200).length,
+      1,
+      JSON.stringify(responses[0]?.body),
+    );
+    assert.equal(responses.filter(({ body }) => body.error === 'invalid_client').length, 19);
+  });
+
+  it('completes a pushed request once', async () => {
+    const rp = await createRelyingParty(app, tenant, { firstParty: true });
+    const agent = createUserAgent();
+    await rp.signIn(agent);
+    const { searchParams } = new URL(rp.authorizationUrl());
+    const pushed = await rp.call('/par', Object.fromEntries(searchParams));
+    const query = new URLSearchParams({
+      client_id: rp.clientId,
+      request_uri: String(pushed.body['request_uri']),
+    });
+
+    const pages = await times(20, (index) => agent.get(at(index, `${tenant.issuer}/authorize?${query}`)));
+
+    assert.equal(pages.filter((page) => codeOf(page)).length, 1);
+    assert.equal(pages.filter(({ status }) => status >= 500).length, 0);
+  });
+
+  it('gives one code for a sign-in that is resumed twice at once', async () => {
+    const rp = await createRelyingParty(app, tenant, { firstParty: true });
+    const agent = createUserAgent();
+    const form = await agent.follow(
+      await agent.get(rp.authorizationUrl({ login_hint: rp.user.email })),
+      app.url,
+    );
+    const answered = await agent.submit(form, '/password', { password: 'correct horse battery staple' });
+
+    const pages = await times(10, (index) => agent.get(at(index, answered.location ?? '')));
+
+    assert.equal(pages.filter((page) => codeOf(page)).length, 1);
+    assert.equal(pages.filter(({ status }) => status >= 500).length, 0);
+  });
+
+  it('loses no app when two tabs authorize different apps at once', async () => {
+    const first = await createRelyingParty(app, tenant, { firstParty: true });
+    const others = await times(6, () => createRelyingParty(app, tenant, { firstParty: true }));
+    const agent = createUserAgent();
+    await first.signIn(agent);
+
+    await Promise.all(others.map((rp, index) => agent.get(at(index, rp.authorizationUrl()))));
+
+    const [session] = await app.db('oidc_models').where({
+      tenant_id: tenant.tenant.id,
+      model: 'Session',
+      account_id: first.user.id,
+    });
+    const authorized = Object.keys(session.payload.authorizations);
+    assert.deepEqual(authorized.toSorted(), [first, ...others].map(({ clientId }) => clientId).toSorted());
+  });
+
+  it('never lets a request under way undo a logout', async () => {
+    const rp = await createRelyingParty(app, tenant, { firstParty: true });
+
+    const survivors = await times(8, async () => {
+      const agent = createUserAgent();
+      await rp.signIn(agent);
+      const confirm = await agent.get(`${tenant.issuer}/logout`);
+      const [loggedOut] = await Promise.all([
+        agent.submit(confirm, '/logout/confirm', { logout: 'yes' }),
+        times(10, (index) => agent.get(at(index, rp.authorizationUrl({ prompt: 'none' })))),
+      ]);
+      assert.equal(loggedOut.status, 303);
+      const after = await agent.get(rp.authorizationUrl({ prompt: 'none' }));
+      return codeOf(after);
+    });
+
+    assert.deepEqual(
+      survivors,
+      Array.from({ length: 8 }, () => null),
+    );
+    const sessions = await app
+      .db('oidc_models')
+      .where({ tenant_id: tenant.tenant.id, model: 'Session', account_id: rp.user.id })
+      .whereNull('dead_at');
+    assert.deepEqual(sessions, []);
+  });
+
+  it('ends sessions, grants and tokens of a disabled user at once on every process', async () => {
+    const rp = await createRelyingParty(app, tenant);
+    const agent = createUserAgent();
+    const { code = '' } = await rp.signIn(agent);
+    const { body } = await rp.redeem(code);
+
+    await app.services.users.disable(tenant.actor, rp.user.id);
+
+    const [refreshed, introspected, userinfo, page] = await Promise.all([
+      rp.token(
+        { grant_type: 'refresh_token', refresh_token: body.refresh_token ?? '' },
+        { baseUrl: at(0, tenant.issuer) },
+      ),
+      rp.call('/introspect', { token: body.access_token ?? '' }, { baseUrl: at(1, tenant.issuer) }),
+      fetch(at(0, `${tenant.issuer}/userinfo`), {
+        headers: { authorization: `Bearer ${body.access_token}` },
+      }),
+      agent.get(at(1, rp.authorizationUrl({ prompt: 'none' }))),
+    ]);
+    assert.equal(refreshed.body.error, 'invalid_grant');
+    assert.equal(introspected.body['active'], false);
+    assert.equal(userinfo.status, 401);
+    assert.equal(new URL(page.location ?? '').searchParams.get('error'), 'login_required');
+  });
+
+  it('leads a session whose account is not active any more to the sign-in page', async () => {
+    const rp = await createRelyingParty(app, tenant);
+    const agent = createUserAgent();
+    await rp.signIn(agent);
+    // Behind the back of the service, which would have ended the session.
+    await app.db('users').where({ id: rp.user.id }).update({ status: 'disabled' });
+
+    const page = await agent.follow(await agent.get(rp.authorizationUrl()), app.url);
+
+    assert.equal(page.status, 200);
+    assert.match(page.url, /\/interaction\//);
+  });
+
+  it('accepts a consent given in two tabs at once', async () => {
+    const rp = await createRelyingParty(app, tenant);
+    const agent = createUserAgent();
+    await rp.signIn(agent, { scope: 'openid' });
+    const open = async (scope: string) =>
+      agent.follow(await agent.get(rp.authorizationUrl({ scope })), app.url);
+    const [one, two] = [await open('openid email'), await open('openid profile')];
+
+    const answers = await Promise.all(
+      [one, two].map((page) => agent.submit(page, '/consent', { decision: 'allow' })),
+    );
+
+    const ends = await Promise.all(answers.map((page) => agent.follow(page, app.url)));
+    assert.deepEqual(
+      ends.map((page) => page.location?.startsWith(REDIRECT_URI)),
+      [true, true],
+    );
+    const [consent] = await app.db('consents').where({ user_id: rp.user.id, client_id: rp.clientId });
+    assert.deepEqual(consent.scopes.toSorted(), ['email', 'openid', 'profile']);
+  });
+});
