@@ -270,7 +270,7 @@ describe('embedded PostgreSQL', () => {
     const { ids } = await chooseOwner(join(dataDir, 'postgres/cluster'));
     const stranger = spawn('sleep', ['600'], { ...ids });
     cleanUp.push(() => stranger.kill());
-    const lock = `${stranger.pid}\n/proc/self/cwd\n1700000000\n5432\n${join(dataDir, 'postgres/cluster')}\n\n`;
+    const lock = `${stranger.pid}\n/proc/self/fd/3\n1700000000\n5432\n${join(dataDir, 'postgres/cluster')}\n\n`;
     await writeFile(join(dataDir, 'postgres/cluster/postmaster.pid'), lock);
     await writeFile(join(dataDir, 'postgres/cluster/.s.PGSQL.5432.lock'), lock);
 

@@ -3,9 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { chown, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EmbeddedPostgresError } from './embedded-postgres-error.ts';
-import { PROGRAM_ENVIRONMENT, runAs } from './owner.ts';
+import { commandAs, fromInside, runAs } from './owner.ts';
 import type { Owner } from './owner.ts';
-import { fromInside } from './place.ts';
 import type { Place } from './place.ts';
 import type { Programs } from './programs.ts';
 
@@ -52,7 +51,9 @@ export async function makeCluster(place: Place, { initdb, version }: Programs): 
   await mkdir(draft, { mode: 0o700 });
   if (owner.ids) await chown(draft, owner.ids.uid, owner.ids.gid);
 
-  const locale = version >= 17 ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : [];
+  // Sorted by code point whatever the machine's locale, with Unicode's lower case for e-mail addresses.
+  const utf8 = process.platform === 'linux' ? ['--lc-ctype=C.UTF-8'] : [];
+  const locale = version >= 17 ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : utf8;
   const args = [
     `--pgdata=${fromInside(draft, owner)}`,
     `--username=${SUPERUSER}`,
@@ -84,31 +85,23 @@ export async function spawnPostmaster(
   { postgres }: Programs,
   onExit: () => void,
 ): Promise<void> {
-  const { owner, cluster, clusterFromInside } = place;
-  const sockets = place.sockets === cluster ? clusterFromInside : place.sockets;
+  const { owner, cluster } = place;
+  const data = fromInside(cluster, owner);
   const settings = {
     ...SETTINGS,
     // A list, in which quotes keep a comma or a space from meaning something.
-    unix_socket_directories: `"${sockets.replaceAll('"', '""')}"`,
+    unix_socket_directories: `"${(place.sockets === cluster ? data : place.sockets).replaceAll('"', '""')}"`,
   };
+  const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const command = commandAs(owner, postgres, ['-D', data, ...args], cluster);
   const log = await openLog(place);
   try {
-    const server = spawn(
-      postgres,
-      [
-        '-D',
-        clusterFromInside,
-        ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
-      ],
-      {
-        ...owner.ids,
-        cwd: cluster,
-        env: PROGRAM_ENVIRONMENT,
-        // A session of its own, so that Ctrl-C reaches us and not the database under us.
-        detached: true,
-        stdio: ['ignore', log.fd, log.fd],
-      },
-    );
+    const server = spawn(command.file, command.args, {
+      ...command.options,
+      // A session of its own, so that Ctrl-C reaches us and not the database under us.
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+    });
     server.unref();
     server.once('exit', onExit).once('error', onExit);
   } finally {
@@ -137,7 +130,8 @@ async function admitOwnerAndRoot(cluster: string, owner: Owner): Promise<void> {
   );
   const files = { 'pg_hba.conf': 'local all all peer map=gatehouse\n', 'pg_ident.conf': map.join('') };
   for (const [name, content] of Object.entries(files)) {
-    await runAs(owner, '/bin/sh', ['-c', 'printf %s "$1" > "$2"', 'sh', content, name], cluster);
+    const file = join(fromInside(cluster, owner), name);
+    await runAs(owner, '/bin/sh', ['-c', 'printf %s "$1" > "$2"', 'sh', content, file], cluster);
   }
 }
 

@@ -13,9 +13,6 @@ export interface Owner {
   ids?: { uid: number; gid: number };
 }
 
-/** PostgreSQL's programs get nothing of our environment: no PGDATA, no locale, no secret. */
-export const PROGRAM_ENVIRONMENT = { LC_ALL: 'C', PATH: '/usr/local/bin:/usr/bin:/bin' };
-
 // An account that owns nothing else comes first.
 const LESSER_ACCOUNTS = ['gatehouse', 'postgres', '_postgres', 'nobody'];
 
@@ -34,22 +31,48 @@ export async function chooseOwner(cluster: string): Promise<Owner> {
   );
 }
 
+/** A program to run as the owner, with nothing of our environment: no PGDATA, no locale, no secret. */
+export interface Command {
+  file: string;
+  args: readonly string[];
+  options: { cwd: string; env: Record<string, string>; uid?: number; gid?: number };
+}
+
 /**
- * Runs a program as the owner, with nothing of our environment.
- * @param directory where it works; entered before the account changes, so the owner need not be able to reach it
+ * @param work a directory the program is for; its arguments must name it as `fromInside` does
  */
+export function commandAs(owner: Owner, program: string, args: readonly string[], work?: string): Command {
+  const options = { ...owner.ids, env: { LC_ALL: 'C', PATH: '/usr/local/bin:/usr/bin:/bin' } };
+  if (work === undefined || fromInside(work, owner) === work) {
+    return { file: program, args, options: { ...options, cwd: '/' } };
+  }
+  // The working directory is entered before the account changes, and then handed on as descriptor 3.
+  const script = 'exec 3<. && cd / && exec "$@"';
+  return {
+    file: '/bin/sh',
+    args: ['-c', script, 'sh', program, ...args],
+    options: { ...options, cwd: work },
+  };
+}
+
+/**
+ * The data directory is its operator's alone and may be below others that are, such as root's home,
+ * where the account PostgreSQL runs as cannot pass. It need not: it gets the directory as an open
+ * descriptor, and Linux follows that without looking at what is above.
+ */
+export function fromInside(directory: string, { ids }: Owner): string {
+  return ids && process.platform === 'linux' ? '/proc/self/fd/3' : directory;
+}
+
+/** Runs the command to its end. */
 export async function runAs(
   owner: Owner,
   program: string,
   args: readonly string[],
-  directory = '/',
+  work?: string,
 ): Promise<{ stdout: string }> {
-  return run(program, args, {
-    ...owner.ids,
-    cwd: directory,
-    env: PROGRAM_ENVIRONMENT,
-    timeout: 120_000,
-  });
+  const command = commandAs(owner, program, args, work);
+  return run(command.file, command.args, { ...command.options, timeout: 120_000 });
 }
 
 async function lookUp(account: string): Promise<Owner> {

@@ -12,8 +12,6 @@ export interface Place {
   log: string;
   /** The cluster itself, for its owner alone. */
   cluster: string;
-  /** The cluster as PostgreSQL's own programs, working in it, must be told of it. */
-  clusterFromInside: string;
   /** The directory of the unix socket, for the owner (and root) alone. */
   sockets: string;
 }
@@ -35,18 +33,8 @@ export async function preparePlace(dataDir: string): Promise<Place> {
     home,
     log: join(home, 'postgres.log'),
     cluster,
-    clusterFromInside: fromInside(cluster, owner),
     sockets: await socketsOf(cluster, owner),
   };
-}
-
-/**
- * The data directory is its operator's alone and may be below others that are, such as root's home,
- * where the account PostgreSQL runs as cannot pass. It need not: its processes are put into the
- * cluster before they become that account, and Linux resolves this link without looking at what is above.
- */
-export function fromInside(directory: string, { ids }: Owner): string {
-  return ids && process.platform === 'linux' ? '/proc/self/cwd' : directory;
 }
 
 /** In the cluster; where its path is too long for a socket, in a short private directory. */
