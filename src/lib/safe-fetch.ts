@@ -86,6 +86,8 @@ export function createSafeFetch(options: SafeFetchOptions): SafeFetch {
       }
       return await toResponse(response, url, maxBytes);
     } catch (err) {
+      // As with the global fetch, a caller that aborts gets its own reason back.
+      init.signal?.throwIfAborted();
       throw toOutboundError(err, url.host, deadline);
     }
   };
@@ -211,7 +213,5 @@ function toOutboundError(err: unknown, host: string, deadline: AbortSignal): unk
       return new OutboundError('timeout', host, err);
   }
   if (deadline.aborted) return new OutboundError('timeout', host, err);
-  // A caller that aborts by its own signal gets its own reason, as from the global fetch.
-  if (err instanceof Error && (err.name === 'AbortError' || err.name === 'TimeoutError')) return err;
   return new OutboundError('unreachable', host, err);
 }
