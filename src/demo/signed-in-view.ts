@@ -27,7 +27,9 @@ export async function signedInView(session: DemoSession, { verification, clientI
     csrf: csrfToken,
     outcome: outcome && presentable(outcome),
     name: claims['name'] ?? claims['email'] ?? claims.sub,
-    claims: Object.entries(claims).map(([name, value]) => ({ name, value: readable(name, value) })),
+    claims: Object.entries(claims)
+      .filter(([name]) => !PROTOCOL_CLAIMS.has(name))
+      .map(([name, value]) => ({ name, value: readable(name, value) })),
     tokens: [
       { title: 'ID token', about: 'Says who signed in, to this application alone.', ...pretty(idToken) },
       { title: 'Access token', about: 'Opens the sample API, and nothing else.', ...pretty(accessToken) },
@@ -94,7 +96,9 @@ function indented(json: string): string {
   }
 }
 
-const TIME_CLAIMS = new Set(['iat', 'exp', 'nbf', 'auth_time', 'updated_at']);
+// About the token, not about the person; the payload shows them all.
+const PROTOCOL_CLAIMS = new Set(['iss', 'aud', 'exp', 'iat', 'nbf', 'jti', 'nonce', 'azp', 'at_hash', 'sid']);
+const TIME_CLAIMS = new Set(['auth_time', 'updated_at']);
 
 function readable(name: string, value: unknown): string {
   if (TIME_CLAIMS.has(name) && typeof value === 'number') return new Date(value * 1000).toISOString();
