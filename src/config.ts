@@ -86,8 +86,9 @@ export const environmentSchema = z.object({
     description:
       "Networks of the reverse proxies, as comma-separated CIDRs. Only they may tell the client's address (`X-Forwarded-For`).",
   }),
-  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info').meta({
-    description: 'Least severe level that is logged.',
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).optional().meta({
+    description:
+      'Least severe level that is logged. Default: `info` in production, `warn` in development, where the terminal is for people.',
   }),
   GATEHOUSE_OUTBOUND_ALLOW: cidrs.default([]).meta({
     description:
@@ -247,7 +248,7 @@ function toConfig(env: Environment) {
     keys: env.GATEHOUSE_KEYS ?? [],
     peppers: env.GATEHOUSE_PEPPERS ?? [],
     trustProxy: env.TRUST_PROXY,
-    logLevel: env.LOG_LEVEL,
+    logLevel: env.LOG_LEVEL ?? (production ? 'info' : 'warn'),
     outboundAllow: env.GATEHOUSE_OUTBOUND_ALLOW,
     accessTokenTtlSeconds: env.GATEHOUSE_ACCESS_TOKEN_TTL_SECONDS,
     refreshIdleSeconds: env.GATEHOUSE_REFRESH_IDLE_SECONDS,

@@ -36,9 +36,10 @@ export function resolveTenant(registry: Pick<ProviderRegistry, 'get'>): Middlewa
 
 function locate(path: string): { slug: string; path: string } {
   const inserted = INSERTED_PATH.exec(path);
-  if (inserted?.[1]) return { slug: inserted[1], path: '/.well-known/oauth-authorization-server' };
-  const tenant = TENANT_PATH.exec(path);
   // One tenant, one address: the default one is not also found under its slug.
+  if (inserted?.[1] && inserted[1] !== DEFAULT_TENANT_SLUG)
+    return { slug: inserted[1], path: '/.well-known/oauth-authorization-server' };
+  const tenant = TENANT_PATH.exec(path);
   if (tenant?.[1] && tenant[1] !== DEFAULT_TENANT_SLUG) return { slug: tenant[1], path: tenant[2] ?? '/' };
   return { slug: DEFAULT_TENANT_SLUG, path };
 }

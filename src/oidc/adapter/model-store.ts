@@ -118,7 +118,7 @@ export async function saveModel(
       hashId(id),
       toStored(payload),
       grantHash,
-      payload.expiresWithSession ? (payload.sessionUid ?? null) : null,
+      sessionOf(model, payload),
       payload.accountId ?? null,
       payload.clientId ?? null,
       expiresInSeconds,
@@ -126,6 +126,12 @@ export async function saveModel(
     ],
   );
   if (rowCount === 0) throw new errors.InvalidGrant('the grant was revoked');
+}
+
+/** The session's own row, or of a token the session it ends with. */
+function sessionOf(model: ModelName, payload: ModelPayload): string | null {
+  if (model === 'Session') return payload.uid ?? null;
+  return payload.expiresWithSession ? (payload.sessionUid ?? null) : null;
 }
 
 /** Marks as used. @returns whether this call did it */

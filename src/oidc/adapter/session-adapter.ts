@@ -44,7 +44,10 @@ export function sessionAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
     async save(id, payload, expiresInSeconds) {
       const unit = currentUnitOfWork();
       const known = unit?.session?.uid === payload.uid ? unit?.session : undefined;
-      if (!known) return insertSession((await unit?.writer()) ?? db, tenantId, id, payload, expiresInSeconds);
+      if (!known) {
+        await saveModel((await unit?.writer()) ?? db, tenantId, 'Session', id, payload, expiresInSeconds);
+        return;
+      }
 
       known.destroyed = false;
       if (known.id === id && isUnchanged(known.stored.payload, payload, expiresInSeconds)) return;
@@ -81,23 +84,6 @@ export async function settleSession(unit: UnitOfWork, tenantId: string): Promise
     target: { type: 'user', id: ended.account_id },
     data: { session: uid },
   });
-}
-
-async function insertSession(
-  db: Db,
-  tenantId: string,
-  id: string,
-  payload: ModelPayload,
-  expiresInSeconds: number,
-) {
-  await saveModel(
-    db,
-    tenantId,
-    'Session',
-    id,
-    { ...payload, sessionUid: payload.uid ?? id, expiresWithSession: true },
-    expiresInSeconds,
-  );
 }
 
 async function updateSession(
