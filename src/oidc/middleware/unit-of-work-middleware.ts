@@ -21,6 +21,7 @@ export function unitOfWorkMiddleware(provider: Provider, context: TenantContext)
     try {
       await inUnitOfWork({ db, kind, actor }, async (unit) => {
         await next();
+        if (ctx.status === 503) ctx.set('Retry-After', '1');
         await endReusedFamily(provider, unit, ctx);
         await settleSession(unit, tenant.id);
         return ctx.status < 500;
