@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { RequestListener } from 'node:http';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { Writable } from 'node:stream';
@@ -81,16 +81,26 @@ export async function serve(
 
 export interface AppOptions extends Partial<Omit<ErrorHandlerOptions, 'now'>> {
   publicUrl?: string;
+  /** Instead of a public URL: `http://localhost:<port>`, which a browser can open. */
+  atLoopback?: boolean;
   trustProxy?: readonly string[];
   /** Before the route of the test. */
   router?: Router<RequestState>;
   server?: Partial<ServerOptions>;
 }
 
-export interface RunningApp extends RunningServer, Omit<MemoryLog, 'log'> {}
+export interface RunningApp extends RunningServer, Omit<MemoryLog, 'log'> {
+  publicUrl: string;
+}
 
 export async function startApp(route: AppMiddleware, options: AppOptions = {}): Promise<RunningApp> {
-  const { publicUrl = PUBLIC_URL, trustProxy = [] } = options;
+  const { trustProxy = [] } = options;
+  let handler: RequestListener = () => {};
+  const server = await serve((req, res) => handler(req, res), options.server);
+  const publicUrl = options.atLoopback
+    ? `http://localhost:${server.port}`
+    : (options.publicUrl ?? PUBLIC_URL);
+
   const { log, ...logged } = memoryLog();
   const app = new Koa<RequestState>({ proxy: true });
   app.silent = true;
@@ -111,11 +121,11 @@ export async function startApp(route: AppMiddleware, options: AppOptions = {}): 
 
   const pinOrigin = createPinOrigin({ publicUrl, trustProxy });
   const callback = app.callback();
-  const handler = (req: IncomingMessage, res: ServerResponse) => {
+  handler = (req, res) => {
     pinOrigin(req);
     void callback(req, res);
   };
-  return { ...(await serve(handler, { ...options.server })), ...logged };
+  return { ...server, publicUrl, ...logged };
 }
 
 export async function openSocket(port: number): Promise<Socket> {
