@@ -51,7 +51,7 @@ export const environmentSchema = z.object({
   }),
   PUBLIC_URL: httpUrl.optional().meta({
     description:
-      'URL people and apps reach the server at; the issuer, every link and the cookies come from it and never from a request. Default in development: `http://localhost:<PORT>`. Required in production, with https.',
+      'URL people and apps reach the server at; the issuer, every link and the cookies come from it and never from a request. Default in development: `http://localhost:<PORT>`. In production it must use https.',
   }),
   DATABASE_URL: z
     .string()
@@ -75,12 +75,12 @@ export const environmentSchema = z.object({
   GATEHOUSE_KEYS: keyList.optional().meta({
     secret: true,
     description:
-      'Master keys, comma-separated, each 32 bytes in base64. The first one encrypts and signs cookies, all of them decrypt. To replace a key put the new one in front, run `gatehouse keys rewrap`, then drop the old one. Required in production.',
+      'Master keys, comma-separated, each 32 bytes in base64. The first one encrypts and signs cookies, all of them decrypt. To replace a key put the new one in front, run `gatehouse keys rewrap`, then drop the old one.',
   }),
   GATEHOUSE_PEPPERS: keyList.optional().meta({
     secret: true,
     description:
-      "Peppers of the password hashes, comma-separated, each 32 bytes in base64. The first one is used for new hashes, all of them verify; an old one can go when nobody's password uses it any more. Required in production.",
+      "Peppers of the password hashes, comma-separated, each 32 bytes in base64. The first one is used for new hashes, all of them verify; an old one can go when nobody's password uses it any more.",
   }),
   TRUST_PROXY: cidrs.default([]).meta({
     description:

@@ -8,7 +8,7 @@ export interface OpenDatabase {
   /** For a process that is to work on the same database. */
   url: string;
   /** Waits for the queries under way; leaves the embedded server. */
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 interface DatabaseConfig {

@@ -1,0 +1,32 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { renderCliReference } from '../src/cli/reference.ts';
+import { generateConfigurationReference } from './generators/configuration-reference.ts';
+import { generateSchema } from './generators/schema.ts';
+
+/**
+ * `node scripts/generate.ts [--check]`
+ *
+ * Writes the committed files that follow from the code, or with `--check` tells which of them do not.
+ */
+const GENERATED: Record<string, () => Promise<string> | string> = {
+  'docs/cli.md': renderCliReference,
+  'docs/configuration.md': generateConfigurationReference,
+  'migrations/schema.txt': generateSchema,
+};
+
+const check = process.argv.includes('--check');
+for (const [path, generate] of Object.entries(GENERATED)) {
+  const file = fileURLToPath(new URL(`../${path}`, import.meta.url));
+  const wanted = await generate();
+  const committed = await readFile(file, 'utf8').catch(() => undefined);
+  if (committed === wanted) continue;
+
+  if (check) {
+    console.error(`${path} is not what the code generates: run \`npm run generate\` and commit it`);
+    process.exitCode = 1;
+  } else {
+    await writeFile(file, wanted);
+    console.log(`wrote ${path}`);
+  }
+}
