@@ -1,5 +1,6 @@
 import { AppError } from '../lib/errors.ts';
 import type { FieldError } from '../lib/errors.ts';
+import { OutboundError } from '../lib/safe-fetch.ts';
 
 /** What a caller may know about an error. */
 export interface ErrorDescription {
@@ -62,8 +63,12 @@ function clientErrorStatus(err: unknown): number | undefined {
   return expose === true && typeof status === 'number' && status >= 400 && status < 500 ? status : undefined;
 }
 
+/** The causes behind a failed outgoing call are another server's, though they look like a lost database. */
 function causesOf(err: unknown): unknown[] {
   const chain: unknown[] = [];
-  for (let cause = err; cause instanceof Error && chain.length < 8; cause = cause.cause) chain.push(cause);
+  for (let cause = err; cause instanceof Error && chain.length < 8; cause = cause.cause) {
+    if (cause instanceof OutboundError) break;
+    chain.push(cause);
+  }
   return chain;
 }

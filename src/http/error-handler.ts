@@ -94,8 +94,11 @@ function respond(
   }
 }
 
+// Of the default tenant and of the others.
+const API_PATH = /^(\/t\/[^/]+)?\/api(\/|$)/;
+
 function prefersHtml(ctx: AppContext, path: string): boolean {
-  if (path === '/api' || path.startsWith('/api/')) return false;
+  if (API_PATH.test(path)) return false;
   return ctx.accepts('application/problem+json', 'application/json', 'text/html') === 'text/html';
 }
 

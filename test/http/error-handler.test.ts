@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import Router from '@koa/router';
 import { AppError } from '../../src/lib/errors.ts';
+import { OutboundError } from '../../src/lib/safe-fetch.ts';
 import type { RequestState } from '../../src/http/request-state.ts';
 import { bodyOf, getRaw, sendRaw, startApp, statusOf, stopServers } from './support.ts';
 import type { AppOptions } from './support.ts';
@@ -74,6 +75,7 @@ describe('an error of our own routes', () => {
     ['/page', ';;;,,,', /problem\+json/],
     ['/api/v1/users', BROWSER_ACCEPT, /problem\+json/],
     ['/api', BROWSER_ACCEPT, /problem\+json/],
+    ['/t/acme/api/v1/users', BROWSER_ACCEPT, /problem\+json/],
     ['/apiary', BROWSER_ACCEPT, /^text\/html/],
   ];
   for (const [path, accept, type] of formats) {
@@ -140,6 +142,7 @@ describe('an error of our own routes', () => {
     ['a thrown object', { message: 'canary', status: 418, expose: true }],
     ['a thrown string', 'canary'],
     ['undefined', undefined],
+    ['an outgoing call', new OutboundError('unreachable', 'app.example', new DatabaseDown('canary'))],
     ['an error that only looks like a status', Object.assign(new Error('canary'), { status: 400 })],
   ] as const) {
     it(`is a bare 500 for ${name}`, async () => {
