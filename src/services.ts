@@ -10,7 +10,6 @@ import { createKeyRing } from './lib/key-ring.ts';
 import type { Logger } from './lib/logger.ts';
 import { createSealer } from './lib/sealer.ts';
 import { revokeClientAccess, revokeUserAccess } from './oidc/adapter/revoke-access.ts';
-import { checkClientMetadata } from './oidc/check-client-metadata.ts';
 import { createResourceService } from './resources/resource-service.ts';
 import { resourceStore } from './resources/resource-store.ts';
 import { createSetupService } from './setup/setup-service.ts';
@@ -65,7 +64,11 @@ export function createServices({ config, db, now = systemClock }: ServicesOption
     db,
     now,
     allowLocalHttp: !config.production,
-    checkMetadata: checkClientMetadata,
+    async checkMetadata(metadata) {
+      // The engine takes longer to load than most commands take to run, and few of them need it.
+      const { checkClientMetadata } = await import('./oidc/check-client-metadata.ts');
+      await checkClientMetadata(metadata);
+    },
     revokeClientAccess,
     resourceExists: async (reader, tenantId, identifier) =>
       (await resourceStore(reader, tenantId).findByIdentifier(identifier)) !== undefined,

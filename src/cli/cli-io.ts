@@ -1,10 +1,11 @@
+import type { Readable, Writable } from 'node:stream';
 import type { Environment } from '../load-environment.ts';
 
 /** The process as commands see it. */
 export interface CliIo {
-  stdin: NodeJS.ReadStream;
-  stdout: NodeJS.WritableStream;
-  stderr: NodeJS.WriteStream;
+  stdin: Readable & { isTTY?: boolean };
+  stdout: Writable;
+  stderr: Writable;
   env: Environment;
 }
 

@@ -42,5 +42,5 @@ export function integer(min: number, max: number) {
 
 /** A number, or the word `default` for what the server would do without one. */
 export function integerOrDefault(min: number, max: number) {
-  return (text: string): number | null => (text === 'default' ? null : integer(min, max)(text));
+  return (text: string): number | 'default' => (text === 'default' ? text : integer(min, max)(text));
 }

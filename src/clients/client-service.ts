@@ -47,7 +47,9 @@ export function createClientService(deps: ClientServiceDeps) {
   async function check(reader: Db, actor: Actor, clientId: string, given: Omit<NewClient, 'clientId'>) {
     const fields = checkClientFields(given, { allowLocalHttp });
     if (fields.defaultResource !== null) await checkDefaultResource(reader, actor, fields.defaultResource);
-    await deps.checkMetadata({ client_id: clientId, client_name: fields.name, ...fields.metadata });
+    // Without the scope: the engine knows those of OpenID Connect alone, a client may also name those of APIs.
+    const { scope: _scope, ...metadata } = fields.metadata;
+    await deps.checkMetadata({ client_id: clientId, client_name: fields.name, ...metadata });
     return fields;
   }
 

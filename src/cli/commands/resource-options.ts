@@ -13,7 +13,7 @@ export interface ResourceOptions {
   scope?: ScopeOption[];
   clearScopes?: boolean;
   format?: string;
-  ttl?: number | null;
+  ttl?: number | 'default';
   signingAlg?: string;
   introspectionClient?: string[];
   clearIntrospectionClients?: boolean;
@@ -46,7 +46,7 @@ export function readResourceOptions(options: ResourceOptions): ResourcePatch {
     name: options.name,
     scopes: options.clearScopes ? [] : options.scope,
     accessTokenFormat: options.format,
-    accessTokenTtlSeconds: options.ttl,
+    accessTokenTtlSeconds: options.ttl === 'default' ? null : options.ttl,
     signingAlg: options.signingAlg === 'default' ? null : options.signingAlg,
     introspectionClientIds: options.clearIntrospectionClients ? [] : options.introspectionClient,
   };
