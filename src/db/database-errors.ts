@@ -30,7 +30,8 @@ export function isDatabaseUnavailable(err: unknown): boolean {
     return UNAVAILABLE_CLASSES.has(err.code?.slice(0, 2) ?? '') || err.code === '25006';
   if (err.name === 'KnexTimeoutError') return true;
   if ('code' in err && typeof err.code === 'string' && NETWORK_CODES.has(err.code)) return true;
-  return /^(Connection terminated|Query read timeout|timeout expired|timeout exceeded when trying to connect|Unable to acquire a connection|Client has encountered a connection error)/.test(
+  // knex puts the statement in front of the message.
+  return /(?:^| - )(Connection terminated|Query read timeout|timeout expired|timeout exceeded when trying to connect|Unable to acquire a connection|Client has encountered a connection error)/.test(
     err.message,
   );
 }

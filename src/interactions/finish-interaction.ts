@@ -2,16 +2,21 @@ import type { InteractionResults } from 'oidc-provider';
 import type { Db } from '../db/database.ts';
 import { recordEvent } from '../events/record-event.ts';
 import { anonymousActor } from '../http/request-state.ts';
+import { defineErrors } from '../lib/errors.ts';
 import { inUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import type { User } from '../users/user.ts';
 import type { InteractionContext } from './interaction-context.ts';
 
+const fail = defineErrors('interaction', {
+  account_closed: { status: 403, message: 'This account cannot be used any more.' },
+});
+
 /**
  * Hands the outcome to the engine. The interaction is locked, so that of two answers given at once the
  * second one meets the first one's result; what the outcome changes and its event commit together.
- * @param change runs in the same transaction, before the result is stored
+ * @param result runs in the same transaction; what it returns is stored as the interaction's result
  * @returns where the browser goes on
  */
 export async function finishInteraction(
@@ -44,6 +49,7 @@ export function finishLogin(
 ): Promise<string> {
   interaction.knownAccounts.remember(ctx, user.id);
   return finishInteraction(ctx, interaction, async (trx) => {
+    await requireStillActive(trx, user);
     const actor = { ...anonymousActor(ctx, user.tenantId), type: 'user' as const, id: user.id };
     await recordEvent(trx, actor, 'user.login', {
       target: { type: 'user', id: user.id },
@@ -55,6 +61,15 @@ export function finishLogin(
       ...(interaction.situation.prompt === 'select_account' ? { select_account: {} } : {}),
     };
   });
+}
+
+/** Whoever disabled the user meanwhile has ended all sessions there were; this one must not come after. */
+async function requireStillActive(trx: Db, { tenantId, id }: User): Promise<void> {
+  const active = await trx('users')
+    .where({ tenant_id: tenantId, id, status: 'active' })
+    .forShare()
+    .first('id');
+  if (!active) throw fail('account_closed');
 }
 
 export function finishWithRefusal(

@@ -1,4 +1,5 @@
 import type { Middleware } from 'koa';
+import { readForm } from '../http/body.ts';
 import { ROUTES } from './configuration/features.ts';
 import type { TenantState } from './tenant-state.ts';
 
@@ -9,6 +10,11 @@ const EXACT = new Set<string>([
   '/.well-known/openid-configuration',
   '/.well-known/oauth-authorization-server',
 ]);
+/**
+ * Requests that apps may post as well (OpenID Connect Core §3.1.2.1, RP-Initiated Logout 1.0 §2). A form of
+ * another site brings no cookies of ours; the GET that it is turned into does.
+ */
+const BY_FORM = new Set<string>([ROUTES.authorization, ROUTES.end_session]);
 const RESUME = /^\/authorize\/[\w-]{1,64}$/;
 
 export function isProtocolPath(path: string): boolean {
@@ -19,6 +25,13 @@ export function isProtocolPath(path: string): boolean {
 export const protocolRoutes: Middleware<TenantState> = async (ctx, next) => {
   if (!isProtocolPath(ctx.path)) {
     await next();
+    return;
+  }
+  if (ctx.method === 'POST' && BY_FORM.has(ctx.path)) {
+    const { mountPath } = ctx.state.tenantProvider.context;
+    const form = await readForm(ctx);
+    ctx.status = 303;
+    ctx.redirect(`${mountPath}${ctx.path}?${form}`);
     return;
   }
   ctx.respond = false;

@@ -16,6 +16,7 @@ import { extendReplayDetection } from './extensions/replay-detection.ts';
 import { extendSessionIds } from './extensions/session-ids.ts';
 import { extendTokenIds } from './extensions/token-ids.ts';
 import { documentsMiddleware } from './middleware/documents-middleware.ts';
+import { formTargetMiddleware } from './middleware/form-target-middleware.ts';
 import { jwtTokensMiddleware } from './middleware/jwt-tokens-middleware.ts';
 import { unitOfWorkMiddleware } from './middleware/unit-of-work-middleware.ts';
 import type { TenantContext } from './provider-deps.ts';
@@ -63,6 +64,7 @@ export function buildProvider(context: TenantContext, keys: readonly PrivateJwk[
   });
   provider.use(documentsMiddleware({ maxAgeSeconds: context.settings.jwksMaxAgeSeconds }));
   provider.use(unitOfWorkMiddleware(provider, context));
+  provider.use(formTargetMiddleware);
   provider.use(jwtTokensMiddleware(context, publicJwks(keys) as JSONWebKeySet));
   return provider;
 }

@@ -43,6 +43,8 @@ export function createTenantDirectory({ db, tenantId }: { db: Db; tenantId: stri
       async get(key: string): Promise<Value | undefined> {
         const cached = cache.get(key);
         if (cached) return cached.value;
+        // PostgreSQL cannot store NUL, and a stranger's request must not look like its failure.
+        if (key.includes('\0')) return undefined;
 
         const loadedIn = generation;
         // Within a transaction its own connection is used: waiting for a second one while holding the

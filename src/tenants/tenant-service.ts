@@ -56,7 +56,7 @@ export function createTenantService({ db, now, prepareTenant }: TenantServiceOpt
       const tenant = await tenantStore(trx).insertIfAbsent({
         id: newId(now()),
         slug: DEFAULT_TENANT_SLUG,
-        name: 'Default',
+        name: 'Gatehouse',
       });
       return tenant && finish(trx, systemActor(tenant.id), tenant);
     });

@@ -1,4 +1,5 @@
 import { errors } from 'oidc-provider';
+import { AppError } from '../../lib/errors.ts';
 
 /**
  * The store could not answer. Clients hear `temporarily_unavailable` with 503 (RFC 6749 §4.1.2.1) and
@@ -14,12 +15,12 @@ export class StoreUnavailable extends errors.OIDCProviderError {
   }
 }
 
-/** Runs a store operation; every failure but a protocol error becomes `StoreUnavailable`. */
+/** Runs a store operation; every failure but a refusal becomes `StoreUnavailable`. */
 export async function guarded<Result>(operation: () => Promise<Result>): Promise<Result> {
   try {
     return await operation();
   } catch (err) {
-    if (err instanceof errors.OIDCProviderError) throw err;
+    if (err instanceof errors.OIDCProviderError || err instanceof AppError) throw err;
     throw new StoreUnavailable(err);
   }
 }

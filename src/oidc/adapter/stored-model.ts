@@ -1,3 +1,4 @@
+import { errors } from 'oidc-provider';
 import { sha256 } from '../../lib/ids.ts';
 
 /** A row of `oidc_models` as the engine's models see it. */
@@ -37,10 +38,16 @@ export function hasForeignPrefix(model: string, id: string): boolean {
   return prefix !== undefined && !id.startsWith(prefix);
 }
 
-/** The id goes into the row as its hash only. */
+/**
+ * The id goes into the row as its hash only.
+ * @throws InvalidRequest for a NUL character, which PostgreSQL cannot store: whoever sent it is at fault, not the store
+ */
 export function toStored(payload: ModelPayload): string {
   const { jti: _jti, consumed: _consumed, ...rest } = payload;
-  return JSON.stringify(rest);
+  const stored = JSON.stringify(rest);
+  if (stored.includes('\\u0000'))
+    throw new errors.InvalidRequest('parameters must not contain NUL characters');
+  return stored;
 }
 
 /** A copy down to its members, since the engine's models change what they get and the row may be kept. */
