@@ -42,9 +42,17 @@ export async function parseForm<Schema extends z.ZodType>(
   ctx: AppContext,
   schema: Schema,
 ): Promise<z.output<Schema>> {
+  return validate(schema, formFields(await readForm(ctx)));
+}
+
+/**
+ * @returns the fields as they came, repeated ones as well, for whoever has rules of its own about them
+ * @throws {AppError} 413, 415
+ */
+export async function readForm(ctx: AppContext): Promise<URLSearchParams> {
   if (!ctx.is(FORM_TYPE)) throw fail('unsupported_media_type');
   await readBody(ctx, FORM_LIMIT_BYTES);
-  return validate(schema, formFields(String(ctx.request.body)));
+  return new URLSearchParams(String(ctx.request.body));
 }
 
 /**
@@ -81,9 +89,9 @@ function translate(err: unknown): unknown {
   return status === 400 ? fail('malformed_body') : err;
 }
 
-function formFields(text: string): Record<string, string> {
+function formFields(form: URLSearchParams): Record<string, string> {
   const fields = new Map<string, string>();
-  for (const [name, value] of new URLSearchParams(text)) {
+  for (const [name, value] of form) {
     if (fields.has(name))
       throw fail('duplicate_parameter', { errors: [fault([name], 'given more than once')] });
     if (PROTOTYPE_KEYS.has(name) || isUnstorable(name) || isUnstorable(value)) throw fail('malformed_body');
