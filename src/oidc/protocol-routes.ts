@@ -31,7 +31,7 @@ export const protocolRoutes: Middleware<TenantState> = async (ctx, next) => {
     const { mountPath } = ctx.state.tenantProvider.context;
     const form = await readForm(ctx);
     ctx.status = 303;
-    ctx.redirect(`${mountPath}${ctx.path}?${form}`);
+    ctx.redirect(`${mountPath}${ctx.path}?${form.toString()}`);
     return;
   }
   ctx.respond = false;
