@@ -10,7 +10,8 @@ import { createProgram } from './program.ts';
  * @returns the exit code; see `EXIT`
  */
 export async function runCli(args: readonly string[], io: CliIo): Promise<number> {
-  const json = args.includes('--json');
+  const end = args.indexOf('--');
+  const json = args.slice(0, end === -1 ? undefined : end).includes('--json');
   try {
     await createProgram(io).parseAsync(args, { from: 'user' });
     return EXIT.ok;

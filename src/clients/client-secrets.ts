@@ -9,7 +9,7 @@ export const MAX_LIVE_SECRETS = 2;
 
 /** @returns the secret itself, to be shown once, and the row that stays */
 export function newClientSecret(now: Date): { secret: string; row: ClientSecret } {
-  const secret = newSecret();
+  const secret = secretForCommandLines();
   return {
     secret,
     row: {
@@ -20,6 +20,13 @@ export function newClientSecret(now: Date): { secret: string; row: ClientSecret 
       createdAt: now,
     },
   };
+}
+
+/** Neither the secret nor its hint may pass for an option where somebody types it. */
+function secretForCommandLines(): string {
+  let secret = newSecret();
+  while (secret.startsWith('-')) secret = newSecret();
+  return secret;
 }
 
 export function liveSecrets(client: Pick<Client, 'secrets'>, now: Date): ClientSecret[] {

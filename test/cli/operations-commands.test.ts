@@ -84,7 +84,7 @@ describe('gatehouse keys', () => {
     const tooSoon = await cli.refusal(['keys', 'rotate']);
     const rotated = await cli.json(['keys', 'rotate', '--alg', 'ES256', '--force']);
     const [[oldKid], [newKid]] = statusOf(before, 'ES256');
-    const revoked = await cli.json(['keys', 'revoke', newKid]);
+    const revoked = await cli.json(['keys', 'revoke', '--', newKid]);
     const unknown = await cli.refusal(['keys', 'revoke', 'nothing']);
 
     assert.equal(before.keys.length, 6);

@@ -75,12 +75,12 @@ export async function cliBench(database?: OwnDatabase): Promise<CliBench> {
     dataDir,
     run,
     async json(args, options) {
-      const { exitCode, stdout, stderr } = await run([...args, '--json'], options);
+      const { exitCode, stdout, stderr } = await run(['--json', ...args], options);
       if (exitCode !== 0) throw new Error(`${args.join(' ')} ended with ${exitCode}: ${stderr}`);
       return JSON.parse(stdout);
     },
     async refusal(args, options) {
-      const { exitCode, stdout, stderr } = await run([...args, '--json'], options);
+      const { exitCode, stdout, stderr } = await run(['--json', ...args], options);
       if (exitCode === 0) throw new Error(`${args.join(' ')} was not refused: ${stdout}`);
       if (stdout !== '') throw new Error(`a refusal must not print on standard output: ${stdout}`);
       return { exitCode, errors: [], ...JSON.parse(stderr).error };

@@ -38,6 +38,7 @@ function settings(io: CliIo): Record<string, Setting> {
     HOST: config.host,
     PUBLIC_URL: config.publicUrl,
     GATEHOUSE_DATA_DIR: config.dataDir,
+    LOG_LEVEL: config.logLevel,
     GATEHOUSE_DEMO: config.demo,
   };
 

@@ -10,7 +10,7 @@ export function addKeysRevoke(group: Command, io: CliIo): void {
     .description(
       'Withdraw a key that may have leaked. Nothing it signed verifies any more; the next key takes its place.',
     )
-    .argument('<kid>', 'the key id')
+    .argument('<kid>', 'the key id; after -- where it begins with -')
     .addOption(tenantOption())
     .action(async (kid: string, _options: unknown, command: Command) => {
       await runInSession(io, command, async ({ services, tenant, actor }) => {
