@@ -59,6 +59,6 @@ function reasonOf(err: unknown): string {
   return err instanceof DatabaseError ? (message.split(' - ').at(-1) ?? message) : message;
 }
 
-export function isDebugging(env: Environment): boolean {
+function isDebugging(env: Environment): boolean {
   return env['LOG_LEVEL'] === 'debug' || env['LOG_LEVEL'] === 'trace';
 }

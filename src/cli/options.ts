@@ -2,11 +2,11 @@ import { InvalidArgumentError, Option } from 'commander';
 
 /** Options that several commands share, and parsers that say what they expect. */
 
-export interface GlobalOptions {
+interface GlobalOptions {
   json?: boolean;
 }
 
-export interface TenantOptions extends GlobalOptions {
+interface TenantOptions extends GlobalOptions {
   tenant: string;
 }
 

@@ -31,7 +31,7 @@ export function loadCliConfig(io: CliIo): Config {
 }
 
 /** Warnings, or what LOG_LEVEL asks for, on standard error: standard output carries the result alone. */
-export function cliLogger(io: CliIo): Logger {
+function cliLogger(io: CliIo): Logger {
   return createLogger({ level: io.env['LOG_LEVEL'] || 'warn', destination: io.stderr });
 }
 

@@ -3,9 +3,6 @@ import type { Db } from '../db/database.ts';
 import type { Client, ClientSecret } from './client.ts';
 import type { ClientMetadata } from './client-metadata.ts';
 
-/** Queries of `clients` and `client_secrets`, bound to a tenant. Deleted clients do not exist here. */
-export type ClientStore = ReturnType<typeof clientStore>;
-
 interface ClientRow {
   id: string;
   client_id: string;
@@ -31,6 +28,7 @@ const SELECT = `
   FROM clients c
   WHERE c.tenant_id = ? AND c.deleted_at IS NULL`;
 
+/** Queries of `clients` and `client_secrets`, bound to a tenant. Deleted clients do not exist here. */
 export function clientStore(db: Db, tenantId: string) {
   const clients = () => db('clients').where({ tenant_id: tenantId });
   const secrets = () => db('client_secrets').where({ tenant_id: tenantId });

@@ -2,9 +2,6 @@ import { prepared } from '../db/database.ts';
 import type { Db } from '../db/database.ts';
 import type { Resource, ResourceScope } from './resource.ts';
 
-/** Queries of `resources`, bound to a tenant. Deleted resources do not exist here. */
-export type ResourceStore = ReturnType<typeof resourceStore>;
-
 interface ResourceRow {
   id: string;
   identifier: string;
@@ -24,6 +21,7 @@ const SELECT = `
   FROM resources
   WHERE tenant_id = ? AND deleted_at IS NULL`;
 
+/** Queries of `resources`, bound to a tenant. Deleted resources do not exist here. */
 export function resourceStore(db: Db, tenantId: string) {
   const resources = () => db('resources').where({ tenant_id: tenantId }).whereNull('deleted_at');
 

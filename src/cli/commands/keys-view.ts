@@ -3,7 +3,7 @@ import type { Report } from '../cli-io.ts';
 import { dateText, table } from '../text.ts';
 
 /** Never the private half: it does not even get here. */
-export function keyJson(key: SigningKey) {
+function keyJson(key: SigningKey) {
   return {
     kid: key.kid,
     alg: key.alg,
