@@ -76,8 +76,16 @@ export function finishWithRefusal(
   ctx: TenantRequestContext,
   interaction: InteractionContext,
 ): Promise<string> {
-  return finishInteraction(ctx, interaction, async () => ({
-    error: 'access_denied',
-    error_description: 'the person did not continue',
-  }));
+  return finishInteraction(ctx, interaction, async (trx) => {
+    const { situation, sessionUser, app } = interaction;
+    if (situation.prompt === 'consent' && sessionUser) {
+      const { id, tenantId } = sessionUser;
+      const actor = { ...anonymousActor(ctx, tenantId), type: 'user' as const, id };
+      await recordEvent(trx, actor, 'consent.denied', {
+        target: { type: 'client', id: app.id },
+        data: { user_id: id },
+      });
+    }
+    return { error: 'access_denied', error_description: 'the person did not continue' };
+  });
 }
