@@ -1,0 +1,117 @@
+import { openConnection } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { cpuSecondsOf } from './cpu-time.ts';
+import { drive, percentile } from './driver.ts';
+import type { Operation } from './driver.ts';
+import type { Row } from './rows/row.ts';
+import type { ServerProcess } from './server-process.ts';
+import type { Target } from './target.ts';
+
+/** A server that is up, and what is known of it. */
+export interface Server {
+  process: ServerProcess;
+  target: Target;
+}
+
+export interface Result {
+  operations: number;
+  opsPerSecond: number;
+  /** Milliseconds. */
+  p50: number;
+  p95: number;
+  p99: number;
+  /** Of the server's processes; CPU the driver takes is not among it. */
+  opsPerCpuSecond: number;
+  /** Cores the server's processes had on average. */
+  cores: number;
+  requestsPerOperation: number;
+}
+
+export interface StoreUse {
+  queriesPerOperation: number;
+  commitsPerOperation: number;
+  /** Statement -> times an operation. */
+  statements: Record<string, number>;
+}
+
+/** @throws at the first answer that is not what it has to be */
+export async function measure(
+  row: Row,
+  { process, target }: Server,
+  { warmUpSeconds, seconds }: { warmUpSeconds: number; seconds: number },
+): Promise<Result> {
+  return withWorkers(row, target, row.workers, async (operations, connections) => {
+    const meters = () => ({
+      cpu: cpuSecondsOf(process.pids),
+      requests: connections.reduce((sum, connection) => sum + connection.requests(), 0),
+    });
+    let before = meters();
+    let after = before;
+    const measured = await drive(operations, {
+      warmUpSeconds,
+      seconds,
+      onStart: () => {
+        before = meters();
+      },
+      onEnd: () => {
+        after = meters();
+      },
+    });
+    if (measured.operations === 0) throw new Error(`${row.name}: not one operation in ${seconds} s`);
+
+    const cpuSeconds = after.cpu - before.cpu;
+    return {
+      operations: measured.operations,
+      opsPerSecond: measured.operations / measured.seconds,
+      p50: percentile(measured.latencies, 0.5),
+      p95: percentile(measured.latencies, 0.95),
+      p99: percentile(measured.latencies, 0.99),
+      opsPerCpuSecond: measured.operations / cpuSeconds,
+      cores: cpuSeconds / measured.seconds,
+      requestsPerOperation: (after.requests - before.requests) / measured.operations,
+    };
+  });
+}
+
+/** One operation after another, so that each statement can be put down to one. */
+export async function countStoreUse(
+  row: Row,
+  { process, target }: Server,
+  operationCount: number,
+): Promise<StoreUse> {
+  return withWorkers(row, target, 1, async ([operation]) => {
+    if (!operation) throw new Error('no worker');
+    const repeat = async (times: number) => {
+      for (let done = 0; done < times; done += 1) await operation();
+    };
+    // Caches that fill once are not what an operation costs.
+    await repeat(3);
+    const { total, commits, byText } = await process.countStatements(() => repeat(operationCount));
+    return {
+      queriesPerOperation: total / operationCount,
+      commitsPerOperation: commits / operationCount,
+      statements: Object.fromEntries(
+        Object.entries(byText)
+          .map(([text, times]) => [text.replaceAll(/\s+/g, ' ').trim(), times / operationCount] as const)
+          .toSorted(([, a], [, b]) => b - a),
+      ),
+    };
+  });
+}
+
+async function withWorkers<Outcome>(
+  row: Row,
+  target: Target,
+  count: number,
+  work: (operations: Operation[], connections: Connection[]) => Promise<Outcome>,
+): Promise<Outcome> {
+  const connections = Array.from({ length: count }, () => openConnection(target.origin));
+  try {
+    const operations = await Promise.all(
+      connections.map((connection, worker) => row.prepare(target, connection, worker)),
+    );
+    return await work(operations, connections);
+  } finally {
+    await Promise.all(connections.map((connection) => connection.close()));
+  }
+}

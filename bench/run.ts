@@ -1,0 +1,177 @@
+import { writeFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { createBenchDatabase } from './bench-database.ts';
+import { countStoreUse, measure } from './measure.ts';
+import type { Server } from './measure.ts';
+import { hashesPerSecond } from './password-hash.ts';
+import { printReport, printStatements, SERVERS } from './report.ts';
+import type { RowReport, RunReport, ServerName } from './report.ts';
+import { ROWS } from './rows/all.ts';
+import type { Row } from './rows/row.ts';
+import { passwordSignIn } from './rows/sign-in.ts';
+import { startServerProcess } from './server-process.ts';
+import { describeTarget } from './target.ts';
+
+/**
+ * Compares Gatehouse with bare oidc-provider over a Map, in one run on one machine, each in one process.
+ * Any answer but the expected one fails the run.
+ */
+
+const USAGE = `npm run bench -- [options] [rows]
+
+  --seconds N        measured per row, server and round (default 5)
+  --warm-up N        seconds before that (default 2)
+  --rounds N         interleaved rounds, of which the medians count (default 3)
+  --only SERVER      ${SERVERS.join(' or ')}, without the other
+  --statements       the statements of each row, below the table
+  --json FILE        all rounds and the statements of each row
+  --cpu-prof DIR     CPU profiles of the servers
+
+Rows, all unless named (the start of a name will do): ${ROWS.map(({ name }) => name).join(', ')}
+DATABASE_URL: the PostgreSQL server to use; default: the embedded one. LOG_LEVEL and GATEHOUSE_* reach Gatehouse.`;
+
+/** Enough for one statement of a background job not to show. */
+const COUNTED_OPERATIONS = 100;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: 'string', default: '5' },
+    'warm-up': { type: 'string', default: '2' },
+    rounds: { type: 'string', default: '3' },
+    only: { type: 'string' },
+    json: { type: 'string' },
+    statements: { type: 'boolean', default: false },
+    'cpu-prof': { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+const undo: (() => Promise<void>)[] = [];
+let cleaning: Promise<void> | undefined;
+
+async function cleanUp(): Promise<void> {
+  for (const step of undo.toReversed()) await step().catch((err: unknown) => console.error(err));
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    cleaning ??= cleanUp();
+    void cleaning.then(() => process.exit(130));
+  });
+}
+
+if (values.help) {
+  console.log(USAGE);
+} else {
+  try {
+    await run();
+  } catch (err) {
+    console.error(err);
+    process.exitCode = 1;
+  }
+  cleaning ??= cleanUp();
+  await cleaning;
+}
+
+async function run(): Promise<void> {
+  const rows = selectRows(positionals);
+  const names = SERVERS.filter((name) => values.only === undefined || values.only === name);
+  if (names.length === 0) throw new Error(`--only takes ${SERVERS.join(' or ')}`);
+  const load = { seconds: positive('seconds'), warmUpSeconds: positive('warm-up') };
+  const roundCount = positive('rounds');
+
+  const servers = new Map<ServerName, Server>();
+  for (const name of names) servers.set(name, await start(name));
+
+  const reports: RowReport[] = [];
+  for (const row of rows) {
+    const report: RowReport = { row: row.name, rounds: {} };
+    reports.push(report);
+    for (let round = 0; round < roundCount; round += 1) {
+      // Whoever comes second may find the machine warmer, or busier.
+      for (const name of round % 2 === 0 ? names : names.toReversed()) {
+        const server = servers.get(name);
+        if (!server) continue;
+        progress(`${row.name}: ${name}, round ${round + 1} of ${roundCount}`);
+        (report.rounds[name] ??= []).push(await measure(row, server, load));
+      }
+      if (row === passwordSignIn && names.includes('gatehouse')) {
+        const concurrency = passwordHashers();
+        (report.hashesPerSecond ??= []).push(await hashesPerSecond({ concurrency, seconds: load.seconds }));
+      }
+    }
+    const gatehouse = servers.get('gatehouse');
+    if (gatehouse) report.storeUse = await countStoreUse(row, gatehouse, COUNTED_OPERATIONS);
+  }
+
+  progress('');
+  const report = describeRun(servers, { ...load, roundCount, rows: reports });
+  console.log(printReport(report));
+  if (values.statements) console.log(printStatements(report));
+  if (values.json) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
+}
+
+async function start(name: ServerName): Promise<Server> {
+  progress(`starting ${name}`);
+  const cpuProfileDir = values['cpu-prof'] && resolve(values['cpu-prof'], name);
+  const server =
+    name === 'bare'
+      ? await startServerProcess('bare', './bare-server.ts', { cpuProfileDir })
+      : await startServerProcess('gatehouse', './gatehouse-server.ts', {
+          cpuProfileDir,
+          env: await gatehouseEnvironment(),
+        });
+  undo.push(() => server.stop());
+  return { process: server, target: await describeTarget(server.target) };
+}
+
+async function gatehouseEnvironment(): Promise<NodeJS.ProcessEnv> {
+  const database = await createBenchDatabase(process.env['DATABASE_URL']);
+  undo.push(() => database.remove());
+  return { ...database.env, GATEHOUSE_PASSWORD_HASHERS: String(passwordHashers()) };
+}
+
+function passwordHashers(): number {
+  return Number(process.env['GATEHOUSE_PASSWORD_HASHERS'] ?? availableParallelism());
+}
+
+function selectRows(wanted: readonly string[]): readonly Row[] {
+  for (const name of wanted) {
+    if (!ROWS.some((row) => row.name.startsWith(name)))
+      throw new Error(`There is no row ${name}.\n\n${USAGE}`);
+  }
+  return wanted.length === 0 ? ROWS : ROWS.filter((row) => wanted.some((name) => row.name.startsWith(name)));
+}
+
+function describeRun(
+  servers: ReadonlyMap<ServerName, Server>,
+  run: Pick<RunReport, 'seconds' | 'warmUpSeconds' | 'roundCount' | 'rows'>,
+): RunReport {
+  const { store, postgresPid } = servers.get('gatehouse')?.target ?? {};
+  const withStore = postgresPid
+    ? 'the server process and, for Gatehouse, of all processes of its PostgreSQL server'
+    : 'the server process alone: PostgreSQL does not run here as processes that can be read';
+  return {
+    at: new Date().toISOString(),
+    node: process.version,
+    cpu: cpus()[0]?.model ?? 'unknown CPU',
+    cores: availableParallelism(),
+    store: store ?? 'no database',
+    cpuIncludes: store ? withStore : 'the server process',
+    ...run,
+  };
+}
+
+function positive(option: 'seconds' | 'warm-up' | 'rounds'): number {
+  const value = Number(values[option]);
+  if (!(value > 0)) throw new Error(`--${option} takes a number above 0`);
+  return value;
+}
+
+/** On standard error, so that the report alone can be kept. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}

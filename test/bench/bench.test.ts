@@ -1,0 +1,244 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
+import { openConnection } from '../../bench/connection.ts';
+import { createCookieJar } from '../../bench/cookie-jar.ts';
+import { cpuSecondsOf } from '../../bench/cpu-time.ts';
+import { drive, median, percentile } from '../../bench/driver.ts';
+import { measure } from '../../bench/measure.ts';
+import { printReport } from '../../bench/report.ts';
+import { startServerProcess } from '../../bench/server-process.ts';
+import { describeTarget } from '../../bench/target.ts';
+import { discovery } from '../../bench/rows/documents.ts';
+import { ROWS } from '../../bench/rows/all.ts';
+
+const QUICK = { warmUpSeconds: 0.05, seconds: 0.1 };
+
+describe('bench driver', () => {
+  it('counts exactly the operations that end within the measured time', async () => {
+    let done = 0;
+    let before = 0;
+    let after = 0;
+    const operation = async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      done += 1;
+    };
+
+    const measured = await drive([operation, operation, operation], {
+      ...QUICK,
+      onStart: () => {
+        before = done;
+      },
+      onEnd: () => {
+        after = done;
+      },
+    });
+
+    assert.ok(before > 0, 'there was a warm-up');
+    assert.ok(measured.operations > 0);
+    assert.equal(measured.operations, after - before);
+    assert.equal(measured.latencies.length, measured.operations);
+    assert.deepEqual(
+      measured.latencies,
+      measured.latencies.toSorted((a, b) => a - b),
+    );
+  });
+
+  it('stops everything and fails at the first error, in the warm-up and after it', async () => {
+    for (const failAfterMs of [0, 100]) {
+      const startedAt = performance.now();
+      let running = 0;
+      const turn = () => new Promise((resolve) => setImmediate(resolve));
+      const wrong = async () => {
+        await turn();
+        if (performance.now() - startedAt >= failAfterMs) throw new Error('wrong answer');
+      };
+      const fine = async () => {
+        running += 1;
+        await turn();
+        running -= 1;
+      };
+
+      await assert.rejects(drive([fine, wrong, fine], { warmUpSeconds: 0.05, seconds: 60 }), /wrong answer/);
+
+      assert.equal(running, 0);
+    }
+  });
+
+  it('takes percentiles and medians of what was measured', () => {
+    const hundred = Array.from({ length: 100 }, (_, index) => index + 1);
+
+    assert.deepEqual(
+      [0.5, 0.95, 0.99, 1].map((share) => percentile(hundred, share)),
+      [50, 95, 99, 100],
+    );
+    assert.equal(percentile([7], 0.99), 7);
+    assert.deepEqual([median([3, 1, 2]), median([4, 1, 2, 3])], [2, 2.5]);
+  });
+});
+
+describe('bench against a server', () => {
+  let server: Server;
+  let origin: string;
+  let requests: IncomingMessage[];
+  let sockets: Set<unknown>;
+  /** The request from which on the server answers 500. */
+  let failFrom: number;
+
+  beforeEach(async () => {
+    requests = [];
+    sockets = new Set();
+    failFrom = Number.POSITIVE_INFINITY;
+    server = createServer((request, response) => {
+      requests.push(request);
+      sockets.add(request.socket);
+      response.statusCode = requests.length >= failFrom ? 500 : 200;
+      response.end(JSON.stringify({ token_endpoint: `${origin}/token` }));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    origin = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+  });
+
+  afterEach(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+
+  function target() {
+    const paths = {
+      discovery: '/',
+      jwks: '/',
+      authorization: '/',
+      token: '/',
+      introspection: '/',
+      userinfo: '/',
+    };
+    const nobody = { id: '', secret: '' };
+    return { issuer: origin, origin, paths, service: nobody, web: nobody, users: [], store: '' };
+  }
+
+  function measureDiscovery() {
+    const itself = {
+      name: 'itself',
+      target: target(),
+      pids: [process.pid],
+      countStatements: () => Promise.reject(new Error('not asked for')),
+      stop: async () => {},
+    };
+    return measure(discovery, { process: itself, target: target() }, QUICK);
+  }
+
+  it('keeps one connection a worker, and counts requests and CPU time', async () => {
+    const result = await measureDiscovery();
+
+    assert.equal(sockets.size, discovery.workers);
+    assert.ok(result.operations > 0 && result.operations < requests.length);
+    assert.ok(Math.abs(result.requestsPerOperation - 1) < 0.2, String(result.requestsPerOperation));
+    assert.ok(result.p50 <= result.p95 && result.p95 <= result.p99);
+    assert.ok(result.opsPerCpuSecond > 0);
+  });
+
+  it('fails when one of many answers is wrong', async () => {
+    failFrom = 100;
+
+    await assert.rejects(measureDiscovery(), /discovery: unexpected answer 500/);
+  });
+
+  it('fails when there is no server any more', async () => {
+    const connection = openConnection('http://127.0.0.1:9');
+
+    await assert.rejects(connection.request({ method: 'GET', path: '/' }), /ECONNREFUSED|connect/);
+    await connection.close();
+  });
+});
+
+describe('bench meters', () => {
+  it('reads the CPU time of a process with its children, running and ended', async () => {
+    const burn = 'while (process.cpuUsage().user < 200_000);';
+    const script = `
+      require('node:child_process').spawnSync(process.execPath, ['-e', '${burn}']);
+      process.send('burnt');
+      process.on('message', () => process.exit());`;
+    const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const { pid } = child;
+    assert.ok(pid);
+
+    await once(child, 'message');
+    const used = cpuSecondsOf([pid]);
+    child.send('end');
+    await once(child, 'exit');
+
+    assert.ok(used >= 0.15, String(used));
+    assert.equal(cpuSecondsOf([pid]), 0);
+  });
+
+  it('keeps cookies by name and path, and drops the expired ones', () => {
+    const jar = createCookieJar();
+    const take = (...lines: string[]) =>
+      jar.take({ status: 200, headers: { 'set-cookie': lines }, body: '' });
+
+    take('session=1; path=/; httponly', 'step=a; path=/interaction/x', 'step=b; path=/interaction/y');
+    take('session=2; path=/', 'step=; path=/interaction/y; expires=Thu, 01 Jan 1970 00:00:00 GMT');
+
+    assert.equal(jar.header('/authorize?x=1'), 'session=2');
+    assert.equal(jar.header('/interaction/x/login'), 'session=2; step=a');
+    assert.equal(jar.header('/interaction/y'), 'session=2');
+    assert.equal(jar.header('/interaction/xyz'), 'session=2');
+  });
+
+  it('prints ratios of Gatehouse to bare', () => {
+    const result = {
+      operations: 100,
+      opsPerSecond: 200,
+      p50: 1,
+      p95: 2,
+      p99: 3,
+      opsPerCpuSecond: 400,
+      cores: 0.5,
+      requestsPerOperation: 1,
+    };
+    const report = printReport({
+      at: 'now',
+      node: 'v24',
+      cpu: 'CPU',
+      cores: 2,
+      store: 'PostgreSQL 18',
+      seconds: 1,
+      warmUpSeconds: 1,
+      roundCount: 1,
+      cpuIncludes: 'the server process',
+      rows: [
+        {
+          row: 'sign-in',
+          rounds: { bare: [result], gatehouse: [{ ...result, opsPerSecond: 90, opsPerCpuSecond: 100 }] },
+          storeUse: { queriesPerOperation: 3, commitsPerOperation: 1, statements: {} },
+          hashesPerSecond: [100],
+        },
+      ],
+    });
+
+    assert.match(report, /sign-in +bare +200 +1\.0 /);
+    assert.match(report, /gatehouse +90\.0 +0\.45 .* 100 +0\.25 .* 3\.0 +1\.0$/m);
+    assert.match(report, /reaches 0\.90 of it/);
+  });
+});
+
+describe('bench rows', () => {
+  it('all work against bare oidc-provider', async () => {
+    const process = await startServerProcess('bare', './bare-server.ts');
+    try {
+      const server = { process, target: await describeTarget(process.target) };
+
+      for (const row of ROWS) {
+        const result = await measure({ ...row, workers: 2 }, server, QUICK);
+        assert.ok(result.operations > 0, row.name);
+      }
+    } finally {
+      await process.stop();
+    }
+  }).timeout(60_000);
+});
