@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,22 +8,25 @@ import { fileURLToPath } from 'node:url';
 import { environmentSchema } from '../src/config.ts';
 import { reportCoverage } from './support/coverage-report.ts';
 import { ensureBrowser } from './support/ensure-browser.ts';
+import { readArguments, usesBrowser } from './support/run-arguments.ts';
 import type { TestCounts } from './support/reporter.ts';
 import { createTestDatabases } from './support/test-databases.ts';
 import { startTestServer } from './support/test-server.ts';
 
 /**
- * `npm test -- [--coverage] [mocha options] [files or folders]`
+ * `npm test -- [--coverage] [--database-only] [mocha options] [files or folders]`
  *
  * Runs the tests on a PostgreSQL server of their own, or with TEST_DATABASE_URL in databases of their
  * own on that server. Files run two at a time; one that must have the machine to itself is named
- * `*.serial.test.ts`. The last line is `N passed, N failed`.
+ * `*.serial.test.ts`. With `--database-only` those that another PostgreSQL could change: what uses the
+ * database, and no browser. The last line is `N passed, N failed`.
  */
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const MOCHA = join(ROOT, 'node_modules/mocha/bin/mocha.js');
 const REPORTER = join(ROOT, 'test/support/reporter.ts');
 
+process.chdir(ROOT);
 const undo: (() => Promise<unknown>)[] = [];
 let running: ChildProcess | undefined;
 let interrupted = false;
@@ -112,7 +115,7 @@ async function runMocha(
       `output=${output}`,
       ...args,
     ],
-    { cwd: ROOT, env: environment, stdio: ['ignore', 'inherit', 'inherit'] },
+    { env: environment, stdio: ['ignore', 'inherit', 'inherit'] },
   );
   const { promise, resolve, reject } = Promise.withResolvers<number | null>();
   running.once('error', reject).once('exit', resolve);
@@ -125,18 +128,6 @@ async function runMocha(
   return { ...result, failed: status === 0 ? result.failed : Math.max(result.failed, 1) };
 }
 
-/** Files and folders are told apart from mocha's options by being there. */
-function readArguments(args: readonly string[]) {
-  const isPath = (arg: string) => !arg.startsWith('-') && existsSync(arg);
-  const paths = args.filter(isPath);
-  const patterns = paths.map((path) => (statSync(path).isDirectory() ? join(path, '**/*.test.ts') : path));
-  return {
-    coverage: args.includes('--coverage'),
-    options: args.filter((arg) => !isPath(arg) && arg !== '--coverage'),
-    files: globSync(patterns.length > 0 ? patterns : 'test/**/*.test.ts').sort(),
-  };
-}
-
 /** The tests decide the configuration of the servers they start; what the shell has set must not. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const environment = { ...process.env };
@@ -145,8 +136,4 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
     delete environment[`${name}_FILE`];
   }
   return environment;
-}
-
-function usesBrowser(file: string): boolean {
-  return readFileSync(file, 'utf8').includes('support/browser.ts');
 }
