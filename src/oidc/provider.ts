@@ -15,6 +15,7 @@ import { extendDefaultScope } from './extensions/default-scope.ts';
 import { extendReplayDetection } from './extensions/replay-detection.ts';
 import { extendSessionIds } from './extensions/session-ids.ts';
 import { extendTokenIds } from './extensions/token-ids.ts';
+import { demandClientMiddleware } from './middleware/demand-client-middleware.ts';
 import { documentsMiddleware } from './middleware/documents-middleware.ts';
 import { formTargetMiddleware } from './middleware/form-target-middleware.ts';
 import { jwtTokensMiddleware } from './middleware/jwt-tokens-middleware.ts';
@@ -64,6 +65,7 @@ export function buildProvider(context: TenantContext, keys: readonly PrivateJwk[
   });
   provider.use(documentsMiddleware({ maxAgeSeconds: context.settings.jwksMaxAgeSeconds }));
   provider.use(unitOfWorkMiddleware(provider, context));
+  provider.use(demandClientMiddleware);
   provider.use(formTargetMiddleware);
   provider.use(jwtTokensMiddleware(context, publicJwks(keys) as JSONWebKeySet));
   return provider;
