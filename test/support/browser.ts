@@ -36,6 +36,8 @@ export async function newContext(options: BrowserOptions = {}): Promise<BrowserC
   const context = await browser.newContext({
     javaScriptEnabled: options.javaScript ?? true,
     colorScheme: options.colorScheme ?? 'light',
+    // Colours that are fading would be judged as they are at that moment.
+    reducedMotion: 'reduce',
     viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
     ...options.context,
   });
@@ -62,11 +64,14 @@ export function faultsOf(page: Page): readonly string[] {
 
 /**
  * Accessibility violations of any impact, a readable line each. An empty list is the pass.
+ * @param rules axe's, such as `color-contrast`; default: all
  * @throws where the page was opened without JavaScript: axe would wait for ever
  */
-export async function axeViolations(page: Page): Promise<string[]> {
+export async function axeViolations(page: Page, rules?: string[]): Promise<string[]> {
   if (withoutJavaScript.has(page.context())) throw new Error('axe runs in the page and needs JavaScript');
-  const { violations } = await new AxeBuilder({ page }).analyze();
+  const axe = new AxeBuilder({ page });
+  if (rules) axe.withRules(rules);
+  const { violations } = await axe.analyze();
   return violations.flatMap(({ id, impact, help, nodes }) =>
     nodes.map((node) => `${id} (${impact}): ${help}: ${node.target.join(' ')}`),
   );

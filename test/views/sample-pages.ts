@@ -77,7 +77,7 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
     ],
   };
   const setupForm = {
-    action: '/setup',
+    action: '/posted',
     csrf: 'nonce.token',
     token: 'secret',
     values: { email: '', name: '' },
@@ -234,6 +234,18 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
       }),
     ],
   ]);
+}
+
+/** The page that sends itself, and so cannot be looked at. */
+export function automaticSignOutPage(): string {
+  return interactions.signOutPage({
+    app: { name: ORDINARY.app },
+    tenant: { name: ORDINARY.tenant },
+    account: { email: ORDINARY.email },
+    action: '/posted',
+    xsrf: 'x',
+    autoSubmit: true,
+  });
 }
 
 export interface PageServer {
