@@ -14,14 +14,13 @@ import { startGatehouse } from '../src/start.ts';
 import { orTellParent, serveParent } from './child-messages.ts';
 import { REDIRECT_URI, RESOURCES, SCOPE, SERVICE_CLIENT_ID, USER_COUNT, WEB_CLIENT_ID } from './fixtures.ts';
 import type { TargetDescription } from './fixtures.ts';
-import { countStatements } from './statement-counter.ts';
+import { createStatementCounter } from './statement-counter.ts';
 
 /** Gatehouse as it is started by `npm start`, with all its jobs, after clients and people were made for it. */
 
 const PASSWORD = 'correct horse battery staple';
 
 async function start(): Promise<void> {
-  const counter = countStatements();
   const port = await freePort();
   const config = loadConfig({
     ...process.env,
@@ -36,7 +35,7 @@ async function start(): Promise<void> {
   const log = createLogger({ level: config.logLevel });
   const target = await provision(config);
   const running = await startGatehouse({ config, log, version: 'bench', print: () => {} });
-  serveParent(target, { stop: () => running.stop(), counter });
+  serveParent(target, { stop: () => running.stop(), counter: createStatementCounter() });
 }
 
 async function provision(config: Config): Promise<TargetDescription> {

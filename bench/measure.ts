@@ -41,25 +41,22 @@ export async function measure(
   { warmUpSeconds, seconds }: { warmUpSeconds: number; seconds: number },
 ): Promise<Result> {
   return withWorkers(row, target, row.workers, async (operations, connections) => {
-    const meters = () => ({
-      cpu: cpuSecondsOf(process.pids),
-      requests: connections.reduce((sum, connection) => sum + connection.requests(), 0),
-    });
-    let before = meters();
-    let after = before;
+    const requestsPerOperation = await requestsOf(operations[0], connections[0]);
+    let cpuAtStart = 0;
+    let cpuAtEnd = 0;
     const measured = await drive(operations, {
       warmUpSeconds,
       seconds,
       onStart: () => {
-        before = meters();
+        cpuAtStart = cpuSecondsOf(process.pids);
       },
       onEnd: () => {
-        after = meters();
+        cpuAtEnd = cpuSecondsOf(process.pids);
       },
     });
     if (measured.operations === 0) throw new Error(`${row.name}: not one operation in ${seconds} s`);
 
-    const cpuSeconds = after.cpu - before.cpu;
+    const cpuSeconds = cpuAtEnd - cpuAtStart;
     return {
       operations: measured.operations,
       opsPerSecond: measured.operations / measured.seconds,
@@ -68,12 +65,12 @@ export async function measure(
       p99: percentile(measured.latencies, 0.99),
       opsPerCpuSecond: measured.operations / cpuSeconds,
       cores: cpuSeconds / measured.seconds,
-      requestsPerOperation: (after.requests - before.requests) / measured.operations,
+      requestsPerOperation,
     };
   });
 }
 
-/** One operation after another, so that each statement can be put down to one. */
+/** One operation after another, as often as given. */
 export async function countStoreUse(
   row: Row,
   { process, target }: Server,
@@ -97,6 +94,16 @@ export async function countStoreUse(
       ),
     };
   });
+}
+
+async function requestsOf(
+  operation: Operation | undefined,
+  connection: Connection | undefined,
+): Promise<number> {
+  if (!operation || !connection) throw new Error('no worker');
+  const before = connection.requests();
+  await operation();
+  return connection.requests() - before;
 }
 
 async function withWorkers<Outcome>(

@@ -72,7 +72,7 @@ export function printReport(report: RunReport): string {
     `Node ${report.node}, ${report.cores} × ${report.cpu}, ${report.store}, ${report.at}`,
     `${report.roundCount} interleaved rounds of ${report.seconds} s after ${report.warmUpSeconds} s of warm-up; medians; ratio = Gatehouse / bare oidc-provider over a Map.`,
     `CPU seconds are those of ${report.cpuIncludes}.`,
-    'Requests, queries (round trips to the database, BEGIN and COMMIT among them) and commits (that write) are per operation.',
+    'Requests, queries (round trips to the database, BEGIN and COMMIT among them) and commits are per operation; background jobs are left out of the last two.',
     '',
     ...lines,
     ...report.rows.flatMap(hashLine),
@@ -118,7 +118,7 @@ function figures(result: Result, base: Result | undefined): string[] {
     rounded(result.opsPerCpuSecond),
     ratio((of) => of.opsPerCpuSecond),
     result.cores.toFixed(2),
-    fixed(result.requestsPerOperation),
+    String(result.requestsPerOperation),
   ];
 }
 

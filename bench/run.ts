@@ -32,8 +32,8 @@ const USAGE = `npm run bench -- [options] [rows]
 Rows, all unless named (the start of a name will do): ${ROWS.map(({ name }) => name).join(', ')}
 DATABASE_URL: the PostgreSQL server to use; default: the embedded one. LOG_LEVEL and GATEHOUSE_* reach Gatehouse.`;
 
-/** Enough for one statement of a background job not to show. */
-const COUNTED_OPERATIONS = 100;
+/** Enough to see what happens only now and then. */
+const COUNTED_OPERATIONS = 50;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

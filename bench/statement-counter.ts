@@ -1,33 +1,47 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import pg from 'pg';
 import type { StatementCounts } from './child-messages.ts';
 
 /**
- * Counts what the process sends to PostgreSQL, at the driver: exact, complete and without an extension in
- * the database. A write outside a transaction is a commit of its own.
+ * Counts what the process sends to PostgreSQL on behalf of HTTP requests, at the driver: exact, without the
+ * background jobs, and without an extension in the database. In place only while it counts, so that what is
+ * timed runs unchanged.
  */
-export function countStatements(): { start(): void; counts(): StatementCounts } {
-  let current: StatementCounts = empty();
-  const inTransaction = new WeakSet<object>();
+export function createStatementCounter(): { start(): void; counts(): StatementCounts } {
   const { prototype } = pg.Client;
   const original: (...args: unknown[]) => unknown = Reflect.get(prototype, 'query');
+  const inRequest = new AsyncLocalStorage<true>();
+  const inTransaction = new WeakSet<object>();
+  let current: StatementCounts = empty();
 
-  function query(this: object, ...args: unknown[]): unknown {
-    const text = textOf(args[0]);
+  const enterRequest = () => inRequest.enterWith(true);
+
+  function count(connection: object, text: string): void {
     current.total += 1;
     current.byText[text] = (current.byText[text] ?? 0) + 1;
-    if (/^\s*BEGIN/i.test(text)) inTransaction.add(this);
+    if (/^\s*BEGIN/i.test(text)) inTransaction.add(connection);
     const ends = /^\s*(COMMIT|ROLLBACK\s*;?\s*$)/i.exec(text);
-    if (ends ? /COMMIT/i.test(text) : !inTransaction.has(this) && writes(text)) current.commits += 1;
-    if (ends) inTransaction.delete(this);
-    return original.apply(this, args);
+    // A write outside a transaction is a commit of its own.
+    if (ends ? /COMMIT/i.test(text) : !inTransaction.has(connection) && writes(text)) current.commits += 1;
+    if (ends) inTransaction.delete(connection);
   }
-  Reflect.set(prototype, 'query', query);
 
   return {
     start() {
       current = empty();
+      subscribe('http.server.request.start', enterRequest);
+      Reflect.set(prototype, 'query', function query(this: object, ...args: unknown[]): unknown {
+        if (inRequest.getStore()) count(this, textOf(args[0]));
+        return original.apply(this, args);
+      });
     },
-    counts: () => current,
+
+    counts() {
+      Reflect.set(prototype, 'query', original);
+      unsubscribe('http.server.request.start', enterRequest);
+      return current;
+    },
   };
 }
 
@@ -42,5 +56,5 @@ function textOf(first: unknown): string {
 }
 
 function writes(text: string): boolean {
-  return /\b(insert into|update|delete from)\b/i.test(text) && !/\bfor (no key )?update\b/i.test(text);
+  return /\b(insert into|update|delete from)\b/i.test(text.replaceAll(/\bfor (no key )?update\b/gi, ''));
 }
