@@ -7,6 +7,7 @@ import type {
 } from 'oidc-provider';
 import type { Client } from 'oidc-provider';
 import type { TenantContext } from '../provider-deps.ts';
+import { clientAssertions } from './client-assertions.ts';
 import { resourceIndicators } from './resources.ts';
 
 export const ROUTES = {
@@ -50,6 +51,7 @@ export function featuresConfiguration(context: TenantContext) {
 
   return {
     ...PROTOCOL,
+    ...clientAssertions,
     features: {
       devInteractions: { enabled: false },
       claimsParameter: { enabled: true },
