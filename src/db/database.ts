@@ -46,9 +46,27 @@ export function createDatabase(options: DatabaseOptions): Knex {
   });
 }
 
+/** What knex's client offers below its query builder, on a pool and on a transaction alike. */
+interface DriverClient {
+  acquireConnection(): Promise<DriverConnection>;
+  releaseConnection(connection: DriverConnection): Promise<void>;
+  positionBindings(sql: string): string;
+  query(
+    connection: DriverConnection,
+    query: object,
+  ): Promise<{ response: { rows: never[]; rowCount: number | null } }>;
+}
+
+interface DriverConnection {
+  /** Read by the pool before it hands the connection out again. */
+  __knex__disposed?: unknown;
+}
+
+const positioned = new Map<string, string>();
+
 /**
- * Runs a statement prepared once per connection under its name (about 1.5 times the rate of an
- * unprepared one). The text of a name must never change within a process.
+ * Runs a statement prepared once per connection under its name, past the query builder: together about
+ * twice the rate of a plain `raw`. The text of a name must never change within a process.
  */
 export async function prepared<Row>(
   db: Db,
@@ -56,6 +74,22 @@ export async function prepared<Row>(
   sql: string,
   bindings: readonly Knex.RawBinding[],
 ): Promise<{ rows: Row[]; rowCount: number }> {
-  const result = await db.raw(sql, bindings as Knex.RawBinding[]).options({ name });
-  return { rows: result.rows, rowCount: result.rowCount ?? 0 };
+  const client: DriverClient = db.client;
+  let text = positioned.get(name);
+  if (text === undefined) {
+    text = client.positionBindings(sql);
+    positioned.set(name, text);
+  }
+
+  const connection = await client.acquireConnection();
+  try {
+    const { response } = await client.query(connection, { sql: text, bindings, options: { name } });
+    return { rows: response.rows, rowCount: response.rowCount ?? 0 };
+  } catch (err) {
+    // The server may still be at it: whoever got this connection next would get its answer late.
+    if (err instanceof Error && err.message.endsWith('Query read timeout')) connection.__knex__disposed = err;
+    throw err;
+  } finally {
+    await client.releaseConnection(connection);
+  }
 }

@@ -6,7 +6,7 @@ import type { ProfileClaims, UserProfile } from './user-claims.ts';
 import { USER_COLUMNS, toUser } from './user-row.ts';
 import type { UserRow } from './user-row.ts';
 
-interface ProfileColumns {
+export interface ProfileColumns {
   claims: ProfileClaims | null;
   profile_updated_at: Date | null;
 }
@@ -118,6 +118,6 @@ export function userStore(db: Db, tenantId: string) {
   };
 }
 
-function toProfile(row: ProfileColumns): UserProfile {
+export function toProfile(row: ProfileColumns): UserProfile {
   return { claims: row.claims ?? {}, updatedAt: row.profile_updated_at };
 }

@@ -1,4 +1,5 @@
 import { errors } from 'oidc-provider';
+import { toAccount } from './account-read.ts';
 import type { AdapterDeps, ModelAdapter } from './adapter-factory.ts';
 import { holdGate } from './family-gate.ts';
 import { consumeModel, findFamily, findUnusedRefreshToken, killModel, saveModel } from './model-store.ts';
@@ -12,9 +13,9 @@ import type { UnitOfWork } from './unit-of-work.ts';
 type FamilyModel = 'AuthorizationCode' | 'RefreshToken' | 'AccessToken';
 
 /**
- * Tokens that belong to a grant. At the token endpoint the first read locks the grant, so that of many
- * requests with one code or refresh token exactly one goes on and the others see what it did. Everywhere
- * a token whose grant is dead is not found.
+ * Tokens that belong to a grant; one whose grant is dead is not found. At the token endpoint nothing is
+ * written before the answer is ready: then one statement uses up the code or refresh token and stores what
+ * it gave, and of many requests exactly one does (token-writes.ts, settle-tokens.ts).
  */
 export function familyAdapter(model: FamilyModel, deps: AdapterDeps): ModelAdapter {
   const { db, tenantId } = deps;
@@ -23,16 +24,15 @@ export function familyAdapter(model: FamilyModel, deps: AdapterDeps): ModelAdapt
     async find(id) {
       if (hasForeignPrefix(model, id)) return undefined;
       const unit = currentUnitOfWork();
-      const locks = unit?.kind === 'token' && model !== 'AccessToken';
-      // Before the transaction is opened: those who wait for their turn hold no connection.
-      if (locks) await holdGate(unit, `${tenantId}:${id}`);
+      const isSource = unit?.kind === 'token' && model !== 'AccessToken';
+      if (isSource) await holdGate(unit, `${tenantId}:${id}`);
 
-      const reader = locks ? await unit.transaction() : ((await unit?.reader()) ?? db);
-      const row = await findFamily(reader, tenantId, model, id, locks);
+      const row = await findFamily((await unit?.reader()) ?? db, tenantId, model, id);
       if (!row) return undefined;
       if (unit) rememberFamily(unit, row);
-      if (locks && model === 'RefreshToken') return findRefreshToken(unit, id, row, deps);
-      if (locks && row.consumed_at) noteReuse(unit, row);
+      if (isSource && row.payload.grantId) unit.source = { id, grantId: row.payload.grantId };
+      if (isSource && model === 'RefreshToken') return findRefreshToken(unit, id, row, deps);
+      if (isSource && row.consumed_at) noteReuse(unit, row);
       return fromStored(id, row);
     },
 
@@ -44,14 +44,18 @@ export function familyAdapter(model: FamilyModel, deps: AdapterDeps): ModelAdapt
       // like a token that never existed.
       const keptSeconds =
         model === 'RefreshToken' ? Math.max(expiresInSeconds, deps.refreshAbsoluteSeconds) : expiresInSeconds;
-      await saveModel((await unit?.writer()) ?? db, tenantId, model, id, payload, keptSeconds);
+      if (unit?.kind === 'token')
+        unit.pending.saves.push({ model, id, payload, expiresInSeconds: keptSeconds });
+      else await saveModel((await unit?.writer()) ?? db, tenantId, model, id, payload, keptSeconds);
     },
 
     async consume(id) {
       const unit = currentUnitOfWork();
       if (unit?.repeatedSuccessorId) return;
-      if (await consumeModel((await unit?.writer()) ?? db, tenantId, model, id)) return;
-      throw new errors.InvalidGrant('already used');
+      if (unit?.source?.id === id) unit.pending.consumed = { model, ...unit.source };
+      else if (!(await consumeModel((await unit?.writer()) ?? db, tenantId, model, id))) {
+        throw new errors.InvalidGrant('already used');
+      }
     },
 
     async destroy(id) {
@@ -68,20 +72,25 @@ async function findRefreshToken(unit: UnitOfWork, id: string, row: FamilyRow, de
   unit.rotatedTokenId = id;
   if (row.consumed_at === null) return fromStored(id, row);
 
-  if ((row.consumed_seconds_ago ?? Number.POSITIVE_INFINITY) < deps.refreshGraceSeconds) {
-    const successorId = await findUnusedRefreshToken(
-      await unit.transaction(),
-      deps.tenantId,
-      successorIds(deps.keyRing, id),
-    );
-    if (successorId) {
-      unit.repeatedSuccessorId = successorId;
-      return fromStored(id, { ...row, consumed_at: null });
-    }
-  }
-
+  unit.repeatedSuccessorId = await successorWithinGrace(unit, id, row, deps);
+  if (unit.repeatedSuccessorId !== undefined) return fromStored(id, { ...row, consumed_at: null });
   noteReuse(unit, row);
   return fromStored(id, row);
+}
+
+/** The unused successor of a refresh token that was used a moment ago. */
+export async function successorWithinGrace(
+  unit: UnitOfWork,
+  id: string,
+  row: Pick<FamilyRow, 'consumed_seconds_ago'>,
+  {
+    tenantId,
+    keyRing,
+    refreshGraceSeconds,
+  }: Pick<AdapterDeps, 'tenantId' | 'keyRing' | 'refreshGraceSeconds'>,
+): Promise<string | undefined> {
+  if ((row.consumed_seconds_ago ?? Number.POSITIVE_INFINITY) >= refreshGraceSeconds) return undefined;
+  return findUnusedRefreshToken(await unit.reader(), tenantId, successorIds(keyRing, id));
 }
 
 function noteReuse(unit: UnitOfWork, row: FamilyRow): void {
@@ -90,8 +99,9 @@ function noteReuse(unit: UnitOfWork, row: FamilyRow): void {
 }
 
 function rememberFamily(unit: UnitOfWork, row: FamilyRow): void {
-  const { grantId, sessionUid, expiresWithSession } = row.payload;
+  const { grantId, sessionUid, expiresWithSession, accountId } = row.payload;
   if (grantId) unit.grants.set(grantId, alive(row.grant_id_hash, row.grant_payload));
+  if (accountId) unit.accounts.set(accountId, toAccount(row));
   if (sessionUid && expiresWithSession) {
     const session =
       row.session_payload && row.session_id_hash && alive(row.session_id_hash, row.session_payload);

@@ -2,9 +2,9 @@ import { StoreUnavailable } from './store-errors.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
 /**
- * One request per token at a time within a process. The grant's row lock alone would be correct, but
- * then hundreds of replays of one code would hold as many database connections while they wait, and
- * everybody else would wait for a connection.
+ * One request per token at a time within a process. The final statement alone would be correct, but then
+ * hundreds of replays of one code would all be signed and written up to it, and everybody else would wait
+ * behind them.
  */
 const MOST_WAITING = 200;
 

@@ -26,7 +26,8 @@ export function grantAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
     /** Ends the family. Only the one call that killed it records the event. */
     async destroy(id) {
       const unit = currentUnitOfWork();
-      const writer = (await unit?.writer()) ?? db;
+      // With its event, so a transaction whatever the request.
+      const writer = (await unit?.transaction()) ?? db;
       const killed = await killModel(writer, tenantId, 'Grant', id);
       unit?.grants.set(id, undefined);
       if (!killed || !unit) return;

@@ -1,6 +1,9 @@
+import type { Knex } from 'knex';
 import { errors } from 'oidc-provider';
 import { prepared } from '../../db/database.ts';
 import type { Db } from '../../db/database.ts';
+import { ACCOUNT_COLUMNS, ACCOUNT_JOIN } from './account-read.ts';
+import type { AccountColumns } from './account-read.ts';
 import { hashId, toStored } from './stored-model.ts';
 import type { ModelPayload, StoredModel } from './stored-model.ts';
 
@@ -45,28 +48,25 @@ export async function findSessionByUid(
   return rows[0];
 }
 
-/**
- * A token together with its grant and, where it ends with a session, that session. With `lock`, the
- * grant row is the family's mutex: whoever comes second waits here, then reads what the first one did.
- */
+/** A token together with its grant, the person, and, where it ends with a session, that session. */
 export async function findFamily(
   db: Db,
   tenantId: string,
   model: ModelName,
   id: string,
-  lock: boolean,
 ): Promise<FamilyRow | undefined> {
   const { rows } = await prepared<FamilyRow>(
     db,
-    `oidc_family_${model}${lock ? '_lock' : ''}`,
+    `oidc_family_${model}`,
     `SELECT t.id_hash, t.payload, t.consumed_at, t.dead_at,
             extract(epoch FROM clock_timestamp() - t.consumed_at)::float8 AS consumed_seconds_ago,
-            g.payload AS grant_payload, g.id_hash AS grant_id_hash, s.payload AS session_payload, s.id_hash AS session_id_hash
+            g.payload AS grant_payload, g.id_hash AS grant_id_hash, s.payload AS session_payload, s.id_hash AS session_id_hash,
+            ${ACCOUNT_COLUMNS}
        FROM oidc_models t
        JOIN oidc_models g ON g.tenant_id = t.tenant_id AND g.model = 'Grant' AND g.id_hash = t.grant_hash AND g.dead_at IS NULL
        LEFT JOIN oidc_models s ON s.tenant_id = t.tenant_id AND s.model = 'Session' AND s.session_uid = t.session_uid AND s.dead_at IS NULL
-      WHERE t.tenant_id = ? AND t.model = '${model}' AND t.id_hash = ? AND t.dead_at IS NULL
-      ${lock ? 'FOR UPDATE OF g, t' : ''}`,
+       ${ACCOUNT_JOIN('t')}
+      WHERE t.tenant_id = ? AND t.model = '${model}' AND t.id_hash = ? AND t.dead_at IS NULL`,
     [tenantId, hashId(id)],
   );
   return rows[0];
@@ -103,29 +103,52 @@ export async function saveModel(
   payload: ModelPayload,
   expiresInSeconds: number,
 ): Promise<void> {
-  const grantHash = payload.grantId && model !== 'Interaction' ? hashId(payload.grantId) : null;
+  const grantHash = grantHashOf(model, payload);
   const { rowCount } = await prepared(
     db,
     `oidc_save_${model}${grantHash ? '_bound' : ''}`,
-    `INSERT INTO oidc_models (tenant_id, model, id_hash, payload, grant_hash, session_uid, account_id, client_id, expires_at)
-     SELECT ?::uuid, '${model}', ?::bytea, ?::jsonb, ?::bytea, ?::text, ?::uuid, ?::text, now() + make_interval(secs => ?::float8)
-     ${grantHash ? `WHERE EXISTS (SELECT 1 FROM oidc_models WHERE tenant_id = ?::uuid AND model = 'Grant' AND id_hash = ?::bytea AND dead_at IS NULL)` : ''}
+    `${insertOf(model)}
+     ${grantHash ? `WHERE ${LIVE_GRANT}` : ''}
      ON CONFLICT (tenant_id, model, id_hash) DO UPDATE
        SET payload = excluded.payload, expires_at = excluded.expires_at, updated_at = now()
        WHERE oidc_models.dead_at IS NULL`,
-    [
-      tenantId,
-      hashId(id),
-      toStored(payload),
-      grantHash,
-      sessionOf(model, payload),
-      payload.accountId ?? null,
-      payload.clientId ?? null,
-      expiresInSeconds,
-      ...(grantHash ? [tenantId, grantHash] : []),
-    ],
+    [...rowOf(tenantId, model, id, payload, expiresInSeconds), ...(grantHash ? [tenantId, grantHash] : [])],
   );
   if (rowCount === 0) throw new errors.InvalidGrant('the grant was revoked');
+}
+
+/** Of a token, the grant it belongs to; an interaction only names one. */
+export function grantHashOf(model: ModelName, payload: ModelPayload): Buffer | null {
+  return payload.grantId && model !== 'Interaction' ? hashId(payload.grantId) : null;
+}
+
+/** Takes the tenant and the grant's hash. */
+export const LIVE_GRANT = `EXISTS (SELECT 1 FROM oidc_models
+  WHERE tenant_id = ?::uuid AND model = 'Grant' AND id_hash = ?::bytea AND dead_at IS NULL)`;
+
+/** Takes `rowOf`. */
+export function insertOf(model: ModelName): string {
+  return `INSERT INTO oidc_models (tenant_id, model, id_hash, payload, grant_hash, session_uid, account_id, client_id, expires_at)
+     SELECT ?::uuid, '${model}', ?::bytea, ?::jsonb, ?::bytea, ?::text, ?::uuid, ?::text, now() + make_interval(secs => ?::float8)`;
+}
+
+export function rowOf(
+  tenantId: string,
+  model: ModelName,
+  id: string,
+  payload: ModelPayload,
+  expiresInSeconds: number,
+): Knex.RawBinding[] {
+  return [
+    tenantId,
+    hashId(id),
+    toStored(payload),
+    grantHashOf(model, payload),
+    sessionOf(model, payload),
+    payload.accountId ?? null,
+    payload.clientId ?? null,
+    expiresInSeconds,
+  ];
 }
 
 /** The session's own row, or of a token the session it ends with. */
@@ -177,7 +200,7 @@ export const MODEL_NAMES = [
 
 export type ModelName = (typeof MODEL_NAMES)[number];
 
-export interface FamilyRow extends StoredModel {
+export interface FamilyRow extends StoredModel, AccountColumns {
   consumed_seconds_ago: number | null;
   grant_payload: ModelPayload;
   grant_id_hash: Buffer;

@@ -20,6 +20,11 @@ export function simpleAdapter(
     },
 
     async save(id, payload, expiresInSeconds) {
+      const unit = currentUnitOfWork();
+      if (unit?.kind === 'token') {
+        unit.pending.saves.push({ model, id, payload, expiresInSeconds });
+        return;
+      }
       await saveModel(await writer(), tenantId, model, id, payload, expiresInSeconds);
     },
 

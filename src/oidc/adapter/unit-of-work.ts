@@ -2,13 +2,15 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Knex } from 'knex';
 import type { Db } from '../../db/database.ts';
 import type { Actor } from '../../http/actor.ts';
+import type { StoredAccount } from './account-read.ts';
 import type { StoredModel } from './stored-model.ts';
+import type { PendingWrites } from './token-writes.ts';
 
 /**
- * What one protocol request does to the store, as one transaction. The protocol engine reads, checks
- * and writes in separate steps; the unit of work ties them together: it opens the transaction at the
- * first read that must lock (or the first write, where nothing locks), keeps what was read under the
- * lock, and commits before the answer leaves. Requests that change nothing never open one.
+ * What one protocol request does to the store. The protocol engine reads, checks and writes in separate
+ * steps; the unit of work ties them together, keeps what was read for the engine's next question, and
+ * brings everything to the database before the answer leaves: as one transaction from the first read that
+ * locks or the first write on, or, at the token endpoint, as one conditional statement at the end.
  */
 export class UnitOfWork {
   readonly kind: UnitOfWorkKind;
@@ -16,6 +18,11 @@ export class UnitOfWork {
   /** Grants and sessions read along with a token, so that the engine's next question costs nothing. */
   readonly grants = new Map<string, StoredModel | undefined>();
   readonly sessions = new Map<string, StoredModel | undefined>();
+  readonly accounts = new Map<string, StoredAccount | undefined>();
+  /** What a token request will write, all of it or nothing. */
+  readonly pending: PendingWrites = { consumed: undefined, saves: [] };
+  /** The code or refresh token that the request presents. */
+  source: { id: string; grantId: string } | undefined;
   /** The refresh token that is being rotated: its successor's id derives from it. */
   rotatedTokenId: string | undefined;
   /** Set when a client repeats a refresh whose answer it lost: the successor that exists already. */
@@ -48,9 +55,9 @@ export class UnitOfWork {
     return this.#transaction ?? this.#db;
   }
 
-  /** For writes: token requests that locked nothing write a single row, which needs no transaction. */
+  /** For writes: requests that write a single row need no transaction. */
   async writer(): Promise<Db> {
-    return this.kind === 'token' || this.kind === 'read' ? this.reader() : this.transaction();
+    return this.kind === 'read' ? this.reader() : this.transaction();
   }
 
   get isOpen(): boolean {
@@ -77,8 +84,8 @@ export class UnitOfWork {
 }
 
 /**
- * token: locks the grant with the first token read. browser: locks the session and the interaction.
- * write: a transaction from the first write on. read: never a transaction.
+ * token: reads without locks, writes one conditional statement. browser: locks the session and the
+ * interaction. write: a transaction from the first write on. read: never a transaction.
  */
 export type UnitOfWorkKind = 'token' | 'browser' | 'write' | 'read';
 

@@ -45,7 +45,10 @@ export function accountsConfiguration({ db, tenant }: TenantContext) {
 
     findAccount: (_ctx, id): Promise<Account | undefined> =>
       guarded(async () => {
-        const found = await userStore(await reader(), tenant.id).findWithProfile(id);
+        const known = currentUnitOfWork()?.accounts;
+        const found = known?.has(id)
+          ? known.get(id)
+          : await userStore(await reader(), tenant.id).findWithProfile(id);
         if (found?.user.status !== 'active') return undefined;
         return { accountId: id, claims: async () => ({ sub: id, ...claimsOf(found.user, found.profile) }) };
       }),

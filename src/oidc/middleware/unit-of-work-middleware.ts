@@ -6,6 +6,7 @@ import { inUnitOfWork } from '../adapter/unit-of-work.ts';
 import type { UnitOfWork, UnitOfWorkKind } from '../adapter/unit-of-work.ts';
 import { ROUTES } from '../configuration/features.ts';
 import type { TenantContext } from '../provider-deps.ts';
+import { settleTokens } from './settle-tokens.ts';
 import { anonymousActor, requestStateOf } from '../../http/request-state.ts';
 
 /**
@@ -22,6 +23,7 @@ export function unitOfWorkMiddleware(provider: Provider, context: TenantContext)
       await inUnitOfWork({ db, kind, actor }, async (unit) => {
         await next();
         if (ctx.status === 503) ctx.set('Retry-After', '1');
+        await settleTokens(provider, context, unit, ctx);
         await endReusedFamily(provider, unit, ctx);
         await settleSession(unit, tenant.id);
         return ctx.status < 500;

@@ -1,0 +1,39 @@
+import type { User } from '../../users/user.ts';
+import { toUser, USER_COLUMNS } from '../../users/user-row.ts';
+import type { UserRow } from '../../users/user-row.ts';
+import { toProfile } from '../../users/user-store.ts';
+import type { ProfileColumns } from '../../users/user-store.ts';
+import type { UserProfile } from '../../users/user-claims.ts';
+
+/** The person behind a token or session, read in the same statement: what the engine asks for next. */
+export interface StoredAccount {
+  user: User;
+  profile: UserProfile;
+}
+
+/** Under names of their own, since the statement has other columns of these names. */
+export const ACCOUNT_COLUMNS = `${USER_COLUMNS.split(', ')
+  .map((column) => `${column} AS account_${column.slice('u.'.length)}`)
+  .join(', ')}, p.claims AS account_claims, p.updated_at AS account_profile_updated_at`;
+
+export const ACCOUNT_JOIN = (source: string) =>
+  `LEFT JOIN users u ON u.tenant_id = ${source}.tenant_id AND u.id = ${source}.account_id AND u.deleted_at IS NULL
+   LEFT JOIN user_profiles p ON p.user_id = u.id`;
+
+type Prefixed<Row> = { [Column in keyof Row as `account_${string & Column}`]: Row[Column] };
+
+export type AccountColumns = { account_id: string | null } & Partial<Prefixed<UserRow & ProfileColumns>>;
+
+/** Undefined when there is no such person any more. */
+export function toAccount(row: AccountColumns): StoredAccount | undefined {
+  if (!row.account_id) return undefined;
+  const columns = Object.fromEntries(
+    Object.entries(row).flatMap(([name, value]) =>
+      name.startsWith('account_') ? [[name.slice('account_'.length), value]] : [],
+    ),
+  );
+  return {
+    user: toUser(columns as unknown as UserRow),
+    profile: toProfile(columns as unknown as ProfileColumns),
+  };
+}

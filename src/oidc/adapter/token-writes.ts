@@ -1,0 +1,56 @@
+import { prepared } from '../../db/database.ts';
+import type { Db } from '../../db/database.ts';
+import { grantHashOf, insertOf, LIVE_GRANT, rowOf } from './model-store.ts';
+import type { ModelName } from './model-store.ts';
+import { hashId } from './stored-model.ts';
+import type { ModelPayload } from './stored-model.ts';
+
+/** What a token request writes when its answer is ready. */
+export interface PendingWrites {
+  /** The code or refresh token that the answer uses up. */
+  consumed: { model: ModelName; id: string; grantId: string } | undefined;
+  saves: { model: ModelName; id: string; payload: ModelPayload; expiresInSeconds: number }[];
+}
+
+/**
+ * Uses up the code or refresh token and stores what it gave, in one statement: all of it, or nothing if
+ * somebody else used it first or its grant has ended. Of many requests at once PostgreSQL lets one through:
+ * the others wait for its row, read it again and find it used.
+ * @returns whether it was written
+ */
+export async function writeTokens(
+  db: Db,
+  tenantId: string,
+  { consumed, saves }: PendingWrites,
+): Promise<boolean> {
+  const parts: string[] = [];
+  const bindings: Parameters<typeof prepared>[3][number][] = [];
+
+  if (consumed) {
+    parts.push(`used AS (
+      UPDATE oidc_models SET consumed_at = clock_timestamp(), updated_at = now()
+       WHERE tenant_id = ?::uuid AND model = '${consumed.model}' AND id_hash = ?::bytea AND consumed_at IS NULL AND dead_at IS NULL
+         AND ${LIVE_GRANT}
+      RETURNING 1)`);
+    bindings.push(tenantId, hashId(consumed.id), tenantId, hashId(consumed.grantId));
+  }
+  for (const [index, { model, id, payload, expiresInSeconds }] of saves.entries()) {
+    const grantHash = grantHashOf(model, payload);
+    const condition = consumed ? 'WHERE EXISTS (SELECT 1 FROM used)' : grantHash ? `WHERE ${LIVE_GRANT}` : '';
+    parts.push(`saved_${index} AS (${insertOf(model)} ${condition} RETURNING 1)`);
+    bindings.push(...rowOf(tenantId, model, id, payload, expiresInSeconds));
+    if (!consumed && grantHash) bindings.push(tenantId, grantHash);
+  }
+
+  const shape = [
+    consumed?.model ?? 'none',
+    ...saves.map(({ model, payload }) => `${model}${payload.grantId ? '' : '_free'}`),
+  ];
+  const { rows } = await prepared<{ written: boolean }>(
+    db,
+    `oidc_tokens_${shape.join('_')}`,
+    `WITH ${parts.join(', ')} SELECT EXISTS (SELECT 1 FROM ${consumed ? 'used' : 'saved_0'}) AS written`,
+    bindings,
+  );
+  return rows[0]?.written === true;
+}

@@ -1,0 +1,63 @@
+import type Provider from 'oidc-provider';
+import type { KoaContextWithOIDC } from 'oidc-provider';
+import { successorWithinGrace } from '../adapter/family-adapter.ts';
+import { consumeModel, findFamily } from '../adapter/model-store.ts';
+import { guarded } from '../adapter/store-errors.ts';
+import { writeTokens } from '../adapter/token-writes.ts';
+import type { UnitOfWork } from '../adapter/unit-of-work.ts';
+import type { TenantContext } from '../provider-deps.ts';
+
+/**
+ * The end of a token request, before its answer leaves: what it gives is stored and what it used is used
+ * up, or somebody else was first and the answer is replaced by what the second one gets.
+ */
+export async function settleTokens(
+  provider: Provider,
+  context: TenantContext,
+  unit: UnitOfWork,
+  ctx: KoaContextWithOIDC,
+): Promise<void> {
+  const { pending } = unit;
+  const { consumed } = pending;
+  if (!consumed && pending.saves.length === 0) return;
+  await guarded(async () => {
+    const db = await unit.reader();
+    if (ctx.status >= 400) {
+      // A code is used up by an attempt that fails behind its proof; a refresh token is not, or a wrong
+      // parameter would cost the client its access.
+      if (consumed?.model === 'AuthorizationCode') {
+        await consumeModel(db, context.tenant.id, consumed.model, consumed.id);
+      }
+      return;
+    }
+    if (await writeTokens(db, context.tenant.id, pending)) return;
+    if (!(await isRepeat(context, unit))) await refuse(provider, unit, ctx);
+  });
+}
+
+/** Whether the other one was the same client with the same refresh token, a moment ago: then the answer stands. */
+async function isRepeat(context: TenantContext, unit: UnitOfWork): Promise<boolean> {
+  const { consumed, saves } = unit.pending;
+  if (consumed?.model !== 'RefreshToken') return false;
+  const { tenant, keyRing, settings } = context;
+  const db = await unit.reader();
+  const row = await findFamily(db, tenant.id, consumed.model, consumed.id);
+  const successor =
+    row &&
+    (await successorWithinGrace(unit, consumed.id, row, { tenantId: tenant.id, keyRing, ...settings }));
+  if (successor === undefined || !saves.some(({ id }) => id === successor)) return false;
+
+  const others = saves.filter(({ id }) => id !== successor);
+  return others.length === 0 || writeTokens(db, tenant.id, { consumed: undefined, saves: others });
+}
+
+/** Used by somebody else meanwhile: a code or refresh token that two hold ends its family (RFC 9700 §4.14). */
+async function refuse(provider: Provider, unit: UnitOfWork, ctx: KoaContextWithOIDC): Promise<void> {
+  const { consumed } = unit.pending;
+  if (consumed) {
+    unit.reused = { grantId: consumed.grantId, clientId: ctx.oidc.client?.clientId ?? '' };
+    await provider.Grant.adapter.destroy(consumed.grantId);
+  }
+  ctx.status = 400;
+  ctx.body = { error: 'invalid_grant', error_description: 'grant request is invalid' };
+}
