@@ -23,9 +23,10 @@ export function serveParent(
   target: TargetDescription,
   server: { stop(): Promise<void>; counter?: { start(): void; counts(): StatementCounts } },
 ): void {
+  const stop = () => void server.stop().then(() => process.exit(0));
   const send = (message: FromServer) => process.send?.(message);
   process.on('message', (message: ToServer) => {
-    if (message.type === 'stop') void server.stop().then(() => process.exit(0));
+    if (message.type === 'stop') stop();
     if (message.type === 'count') {
       server.counter?.start();
       send({ type: 'counting' });
@@ -35,14 +36,15 @@ export function serveParent(
       send({ type: 'statements', statements: server.counter?.counts() ?? none });
     }
   });
-  // Ctrl-C reaches the whole group; the parent stops its servers in order.
-  process.on('SIGINT', () => {});
-  process.on('disconnect', () => void server.stop().then(() => process.exit(0)));
-  send({ type: 'ready', target });
+  process.on('disconnect', stop);
+  if (process.connected) send({ type: 'ready', target });
+  else stop();
 }
 
 /** In a server: lets the parent know why there will be no server. */
 export async function orTellParent(start: () => Promise<void>): Promise<void> {
+  // Ctrl-C reaches the whole group; the parent stops its servers in order.
+  process.on('SIGINT', () => {});
   try {
     await start();
   } catch (err) {

@@ -69,7 +69,8 @@ if (values.help) {
   try {
     await run();
   } catch (err) {
-    console.error(err);
+    // Of an interrupted run, the servers that were stopped are what fails.
+    if (!cleaning) console.error(err);
     process.exitCode = 1;
   }
   cleaning ??= cleanUp();
@@ -117,14 +118,16 @@ async function run(): Promise<void> {
 async function start(name: ServerName): Promise<Server> {
   progress(`starting ${name}`);
   const cpuProfileDir = values['cpu-prof'] && resolve(values['cpu-prof'], name);
-  const server =
+  const starting =
     name === 'bare'
-      ? await startServerProcess('bare', './bare-server.ts', { cpuProfileDir })
-      : await startServerProcess('gatehouse', './gatehouse-server.ts', {
+      ? startServerProcess('bare', './bare-server.ts', { cpuProfileDir })
+      : startServerProcess('gatehouse', './gatehouse-server.ts', {
           cpuProfileDir,
           env: await gatehouseEnvironment(),
         });
-  undo.push(() => server.stop());
+  // From now on, and not only once it is up: an interrupted run must leave nothing behind.
+  undo.push(async () => (await starting.catch(() => undefined))?.stop());
+  const server = await starting;
   return { process: server, target: await describeTarget(server.target) };
 }
 

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { openConnection } from '../../bench/connection.ts';
 import { createCookieJar } from '../../bench/cookie-jar.ts';
 import { cpuSecondsOf } from '../../bench/cpu-time.ts';
@@ -11,6 +14,7 @@ import { measure } from '../../bench/measure.ts';
 import { printReport } from '../../bench/report.ts';
 import { createStatementCounter } from '../../bench/statement-counter.ts';
 import { startServerProcess } from '../../bench/server-process.ts';
+import type { ServerProcess } from '../../bench/server-process.ts';
 import { describeTarget } from '../../bench/target.ts';
 import { discovery } from '../../bench/rows/documents.ts';
 import { ROWS } from '../../bench/rows/all.ts';
@@ -269,11 +273,9 @@ describe('bench statement counter', () => {
 });
 
 describe('bench rows', () => {
-  it('all work against bare oidc-provider', async () => {
-    const process = await startServerProcess('bare', './bare-server.ts');
+  async function runAll(process: ServerProcess): Promise<void> {
     try {
       const server = { process, target: await describeTarget(process.target) };
-
       for (const row of ROWS) {
         const result = await measure({ ...row, workers: 2 }, server, QUICK);
         assert.ok(result.operations > 0, row.name);
@@ -281,5 +283,25 @@ describe('bench rows', () => {
     } finally {
       await process.stop();
     }
+  }
+
+  it('all work against bare oidc-provider', async () => {
+    await runAll(await startServerProcess('bare', './bare-server.ts'));
+  }).timeout(60_000);
+
+  it('all work against Gatehouse, which leaves nothing running', async () => {
+    const database = await migratedDatabase();
+    const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-bench-test-'));
+    const env = { DATABASE_URL: database.url, GATEHOUSE_DATA_DIR: dataDir, LOG_LEVEL: 'silent' };
+
+    const server = await startServerProcess('gatehouse', './gatehouse-server.ts', { env });
+    await runAll(server);
+
+    const { rows } = await database.db.raw(
+      "SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'gatehouse'",
+    );
+    await database.drop();
+    rmSync(dataDir, { recursive: true });
+    assert.equal(rows[0].count, 0);
   }).timeout(60_000);
 });
