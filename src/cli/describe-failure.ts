@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { DatabaseError } from 'pg';
 import { ConfigError } from '../config.ts';
 import { isDatabaseUnavailable } from '../db/database-errors.ts';
+import { EmbeddedPostgresError } from '../db/embedded/embedded-postgres-error.ts';
 import { AppError } from '../lib/errors.ts';
 import type { FieldError } from '../lib/errors.ts';
 import type { Environment } from '../load-environment.ts';
@@ -39,6 +40,7 @@ function refusalOf(err: unknown): Pick<Failure, 'code' | 'message'> & Partial<Fa
     const errors = err.faults.map((message) => ({ path: '', message }));
     return { code: 'config.invalid', message: 'the configuration has faults', errors };
   }
+  if (err instanceof EmbeddedPostgresError) return { code: 'database.unavailable', message: err.message };
   if (err instanceof DatabaseError && /^(28|3D)/.test(err.code ?? '')) {
     return { code: 'database.refused', message: `the database refuses the connection: ${err.message}` };
   }

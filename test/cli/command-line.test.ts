@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { renderCliReference } from '../../src/cli/reference.ts';
@@ -121,6 +121,16 @@ describe('the gatehouse command', () => {
     assert.equal(await readFile(join(dataDir, 'secrets.json'), 'utf8'), secrets);
     assert.equal((await stat(join(dataDir, 'secrets.json'))).mode & 0o777, 0o600);
     assert.equal(first.stdout.includes(JSON.parse(secrets).GATEHOUSE_KEYS), false);
+  });
+
+  it('says which directory it cannot use', async () => {
+    const file = join(dataDir, 'file');
+    await writeFile(file, '');
+
+    const { exitCode, stderr } = await run(['user', 'list'], { GATEHOUSE_DATA_DIR: file });
+
+    assert.equal(exitCode, 1);
+    assert.ok(stderr.includes(`GATEHOUSE_DATA_DIR: cannot use ${file}`));
   });
 
   it('generates nothing in production, and nothing for a mode that is misspelt', async () => {
