@@ -10,8 +10,8 @@ import { cookiesConfiguration } from './configuration/cookies.ts';
 import { featuresConfiguration } from './configuration/features.ts';
 import { interactionsConfiguration } from './configuration/interactions.ts';
 import { tokensConfiguration } from './configuration/tokens.ts';
+import { extendClientScopes } from './extensions/client-scopes.ts';
 import { extendClients } from './extensions/clients.ts';
-import { extendDefaultScope } from './extensions/default-scope.ts';
 import { extendReplayDetection } from './extensions/replay-detection.ts';
 import { extendSessionIds } from './extensions/session-ids.ts';
 import { extendTokenIds } from './extensions/token-ids.ts';
@@ -55,7 +55,7 @@ export function buildProvider(context: TenantContext, keys: readonly PrivateJwk[
   extendSessionIds(provider);
   extendReplayDetection(provider, context);
   extendClients(provider, context);
-  extendDefaultScope(provider);
+  extendClientScopes(provider);
   logProviderEvents(provider);
 
   provider.use(async (ctx, next) => {

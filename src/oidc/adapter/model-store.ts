@@ -33,6 +33,31 @@ export async function findModel(
   return rows[0];
 }
 
+/**
+ * The browser's session, locked, together with the person and the grant it has with a client: what an
+ * authorization request asks for.
+ */
+export async function findSessionForUpdate(
+  db: Db,
+  tenantId: string,
+  id: string,
+  clientId: string | undefined,
+): Promise<SessionRow | undefined> {
+  const { rows } = await prepared<SessionRow>(
+    db,
+    'oidc_session_lock',
+    `SELECT s.id_hash, s.payload, s.consumed_at, s.dead_at, g.payload AS grant_payload, g.id_hash AS grant_id_hash, ${ACCOUNT_COLUMNS}
+       FROM oidc_models s
+       ${ACCOUNT_JOIN('s')}
+       LEFT JOIN oidc_models g ON g.tenant_id = s.tenant_id AND g.model = 'Grant' AND g.dead_at IS NULL
+             AND g.id_hash = sha256(convert_to(s.payload #>> ARRAY['authorizations', ?::text, 'grantId'], 'UTF8'))
+      WHERE s.tenant_id = ? AND s.model = 'Session' AND s.id_hash = ? AND s.dead_at IS NULL
+        FOR UPDATE OF s`,
+    [clientId ?? null, tenantId, hashId(id)],
+  );
+  return rows[0];
+}
+
 export async function findSessionByUid(
   db: Db,
   tenantId: string,
@@ -199,6 +224,11 @@ export const MODEL_NAMES = [
 ] as const;
 
 export type ModelName = (typeof MODEL_NAMES)[number];
+
+export interface SessionRow extends StoredModel, AccountColumns {
+  grant_payload: ModelPayload | null;
+  grant_id_hash: Buffer | null;
+}
 
 export interface FamilyRow extends StoredModel, AccountColumns {
   consumed_seconds_ago: number | null;

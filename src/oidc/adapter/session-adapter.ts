@@ -1,8 +1,10 @@
 import { prepared } from '../../db/database.ts';
 import type { Db } from '../../db/database.ts';
 import { recordEvent } from '../../events/record-event.ts';
+import { toAccount } from './account-read.ts';
 import type { AdapterDeps, ModelAdapter } from './adapter-factory.ts';
-import { findModel, findSessionByUid, killModel, saveModel } from './model-store.ts';
+import { findModel, findSessionByUid, findSessionForUpdate, killModel, saveModel } from './model-store.ts';
+import type { SessionRow } from './model-store.ts';
 import { StoreUnavailable } from './store-errors.ts';
 import { fromStored, hashId, toStored } from './stored-model.ts';
 import type { ModelPayload } from './stored-model.ts';
@@ -26,9 +28,10 @@ export function sessionAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
         return stored && fromStored(id, stored);
       }
 
-      const stored = await findModel(await unit.transaction(), tenantId, 'Session', id, 'for update');
+      const stored = await findSessionForUpdate(await unit.transaction(), tenantId, id, unit.clientId);
       if (!stored?.payload.uid) return undefined;
       unit.session = { id, uid: stored.payload.uid, stored, destroyed: false };
+      rememberSession(unit, stored);
       return fromStored(id, stored);
     },
 
@@ -71,6 +74,20 @@ export function sessionAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
     },
   };
 }
+
+function rememberSession(unit: UnitOfWork, row: SessionRow): void {
+  const { accountId, authorizations } = row.payload;
+  if (accountId) unit.accounts.set(accountId, toAccount(row));
+  const grantId = unit.clientId && (authorizations as Authorizations | undefined)?.[unit.clientId]?.grantId;
+  if (!grantId) return;
+  const { grant_payload: payload, grant_id_hash: id_hash } = row;
+  unit.grants.set(
+    grantId,
+    payload && id_hash ? { id_hash, payload, consumed_at: null, dead_at: null } : undefined,
+  );
+}
+
+type Authorizations = Record<string, { grantId?: string }>;
 
 /** Before the commit: a session that was destroyed and not saved again under a new id has ended. */
 export async function settleSession(unit: UnitOfWork, tenantId: string): Promise<void> {

@@ -15,6 +15,8 @@ import type { PendingWrites } from './token-writes.ts';
 export class UnitOfWork {
   readonly kind: UnitOfWorkKind;
   readonly actor: Actor;
+  /** Of an authorization request: whose grant to read along with the session. */
+  readonly clientId: string | undefined;
   /** Grants and sessions read along with a token, so that the engine's next question costs nothing. */
   readonly grants = new Map<string, StoredModel | undefined>();
   readonly sessions = new Map<string, StoredModel | undefined>();
@@ -42,6 +44,7 @@ export class UnitOfWork {
     this.#db = options.db;
     this.kind = options.kind;
     this.actor = options.actor;
+    this.clientId = options.clientId;
   }
 
   /** The transaction, opened at the first call. */
@@ -93,6 +96,7 @@ interface UnitOfWorkOptions {
   db: Db;
   kind: UnitOfWorkKind;
   actor: Actor;
+  clientId?: string | undefined;
 }
 
 const storage = new AsyncLocalStorage<UnitOfWork>();

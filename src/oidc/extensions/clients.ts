@@ -95,10 +95,14 @@ export async function sendBackchannelLogout(
     ?.call(client as unknown as EngineClientClass['prototype'], accountId, sid ?? '');
 }
 
-/** What the engine knows of a client, in the names of RFC 7591. */
+/**
+ * What the engine knows of a client, in the names of RFC 7591. Not its scopes, which may be those of APIs:
+ * see client-scopes.ts.
+ */
 export function engineMetadata(client: Pick<Client, 'clientId' | 'name' | 'metadata'>): object {
+  const { scope: _scope, ...metadata } = client.metadata;
   return {
-    ...client.metadata,
+    ...metadata,
     client_id: client.clientId,
     client_name: client.name,
     ...(usesSecret(client.metadata) ? { client_secret: SECRET_PLACEHOLDER } : {}),

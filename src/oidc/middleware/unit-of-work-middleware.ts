@@ -20,7 +20,14 @@ export function unitOfWorkMiddleware(provider: Provider, context: TenantContext)
     const kind = kindOf(ctx.method, ctx.path);
     const actor = anonymousActor(ctx, tenant.id);
     try {
-      await inUnitOfWork({ db, kind, actor }, async (unit) => {
+      const { client_id: clientId } = ctx.query;
+      const options = {
+        db,
+        kind,
+        actor,
+        ...(typeof clientId === 'string' && !clientId.includes('\0') ? { clientId } : {}),
+      };
+      await inUnitOfWork(options, async (unit) => {
         await next();
         if (ctx.status === 503) ctx.set('Retry-After', '1');
         await settleTokens(provider, context, unit, ctx);
