@@ -27,7 +27,7 @@ export interface RunReport {
 }
 
 /** The medians of the rounds, figure by figure. */
-export function medianResult(results: readonly Result[]): Result {
+function medianResult(results: readonly Result[]): Result {
   const of = (pick: (result: Result) => number) => median(results.map(pick));
   return {
     operations: of((result) => result.operations),

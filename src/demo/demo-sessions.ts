@@ -25,8 +25,6 @@ export type Outcome =
   | { kind: 'api'; status: number; body: string; challenge: string | null }
   | { kind: 'refreshed'; changes: { what: string; before: string; after: string; changed: boolean }[] };
 
-export type DemoSessions = ReturnType<typeof createDemoSessions>;
-
 const MAX_SESSIONS = 1000;
 const MAX_ATTEMPTS = 5;
 const TTL_MS = 8 * 3_600_000;

@@ -2,7 +2,7 @@ import { createLocalJWKSet, exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { JWTHeaderParameters } from 'jose';
 import type { IssuerKeys } from '../../src/demo/demo-client.ts';
 
-export const ISSUER = 'https://id.example';
+const ISSUER = 'https://id.example';
 export const RESOURCE = 'http://localhost:3000/demo/api';
 
 /** An issuer in a nutshell: it signs what a test asks for, right or wrong. */
