@@ -1,5 +1,4 @@
 import Provider from 'oidc-provider';
-import type { Configuration } from 'oidc-provider';
 import type { JSONWebKeySet } from 'jose';
 import { publicJwks } from '../keys/public-jwks.ts';
 import type { PrivateJwk } from '../keys/signing-key.ts';
@@ -38,7 +37,7 @@ export function buildProvider(context: TenantContext, keys: readonly PrivateJwk[
       refreshGraceSeconds: context.settings.refreshGraceSeconds,
       refreshAbsoluteSeconds: context.settings.refreshAbsoluteSeconds,
     }),
-    jwks: { keys: keys as NonNullable<Configuration['jwks']>['keys'] },
+    jwks: { keys },
     cookies: cookiesConfiguration(context),
     fetch: context.fetch,
     ...featuresConfiguration(context),

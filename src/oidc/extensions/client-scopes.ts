@@ -5,7 +5,7 @@ import { clientRecordOf } from './clients.ts';
 
 interface EngineContextClass {
   prototype: {
-    entity(key: string, value: object): void;
+    entity: (key: string, value: object) => void;
   };
 }
 

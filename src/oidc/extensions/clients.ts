@@ -21,7 +21,7 @@ interface EngineClientClass {
   prototype: {
     clientId: string;
     compareClientSecret(actual: string): Promise<boolean>;
-    backchannelLogout(accountId: string, sid: string): Promise<void>;
+    backchannelLogout: (accountId: string, sid: string) => Promise<void>;
   };
 }
 
@@ -59,14 +59,8 @@ export function extendClients(provider: Provider, { db, tenant, directory }: Ten
   };
 
   EngineClient.prototype.compareClientSecret = async function (actual) {
-    const hash = sha256(actual);
-    const now = Date.now();
-    // All of them, so that the time does not tell which one it was.
-    const matches = (clientRecordOf(this)?.secrets ?? []).filter(
-      (secret) =>
-        timingSafeEqual(secret.hash, hash) && (secret.expiresAt === null || secret.expiresAt.getTime() > now),
-    );
-    return matches.length > 0;
+    const client = clientRecordOf(this);
+    return client !== undefined && verifyClientSecret(client, actual, new Date()) !== undefined;
   };
 
   senders.set(provider, EngineClient.prototype.backchannelLogout);
