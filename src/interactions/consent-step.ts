@@ -9,6 +9,7 @@ import { currentUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import { addConsent } from '../oidc/configuration/consent.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { finishInteraction } from './finish-interaction.ts';
+import { textOf } from './interaction-context.ts';
 import type { InteractionContext } from './interaction-context.ts';
 import type { ConsentGroup } from './scope-texts.ts';
 
@@ -28,9 +29,7 @@ export async function consentRequest({
 }: InteractionContext): Promise<ConsentRequest> {
   const { db, tenant, directory } = tenantProvider.context;
   const { params, prompt } = interaction;
-  const requested = String(params['scope'] ?? '')
-    .split(' ')
-    .filter(Boolean);
+  const requested = textOf(params['scope']).split(' ').filter(Boolean);
   const before =
     (sessionUser && (await consentStore(db, tenant.id).find(sessionUser.id, app.id))) ?? NO_CONSENT;
 

@@ -8,29 +8,55 @@ export type Screen = 'accounts' | 'identifier' | 'password' | 'consent';
 
 export interface Situation {
   prompt: string;
+  /** Whom the app named, as far as that may be told to this browser. */
   loginHint: string | undefined;
   /** The browser remembers people who signed in here. */
   knowsAccounts: boolean;
-  /** Somebody is signed in, and has to prove it again. */
+  /** Who is signed in, and has to prove it again. */
   sessionEmail: string | undefined;
 }
 
-export function nextScreen(state: LoginState, situation: Situation): Screen {
+/**
+ * Where the person begins. It depends on the request alone: whoever comes back here with the browser's
+ * button sees what they saw before.
+ */
+export function firstScreen(situation: Situation): Screen {
   if (situation.prompt === 'consent') return 'consent';
-  if (state.step === 'password') return state.email === undefined ? 'identifier' : 'password';
-  if (state.step !== undefined)
-    return state.step === 'accounts' && !situation.knowsAccounts ? 'identifier' : state.step;
-  if (situation.prompt === 'select_account') return situation.knowsAccounts ? 'accounts' : 'identifier';
-  if (startingEmail(state, situation) !== undefined) return 'password';
+  if (startingEmail({}, situation) !== undefined) return 'password';
   return situation.knowsAccounts ? 'accounts' : 'identifier';
+}
+
+/** Where the person goes on after an answer. */
+export function nextScreen(state: LoginState, situation: Situation): Screen {
+  switch (state.step) {
+    case 'password':
+      return state.email === undefined ? 'identifier' : 'password';
+    case 'accounts':
+      return situation.knowsAccounts ? 'accounts' : 'identifier';
+    case 'identifier':
+      return 'identifier';
+    case undefined:
+      return firstScreen(situation);
+  }
+}
+
+/**
+ * Each screen has an address of its own, so that going back leads to the screen before. The first one is
+ * shown at the interaction's own address as well; the consent only there.
+ */
+export function pathOf(screen: Screen, basePath: string): string {
+  return screen === 'consent' ? basePath : `${basePath}/${screen}`;
 }
 
 /** Whose password is asked for: who was typed or chosen, else who is signed in, else whom the app named. */
 export function startingEmail(
-  state: LoginState,
+  { email }: Pick<LoginState, 'email'>,
   { prompt, loginHint, sessionEmail }: Situation,
 ): string | undefined {
-  if (state.email !== undefined || state.step !== undefined) return state.email;
-  if (prompt === 'select_account') return undefined;
-  return sessionEmail ?? loginHint;
+  return email ?? (prompt === 'login' ? (sessionEmail ?? loginHint) : undefined);
+}
+
+/** Whether the password is only to prove again who is signed in already. */
+export function isConfirmation(email: string, { prompt, sessionEmail }: Situation): boolean {
+  return prompt === 'login' && email === sessionEmail;
 }

@@ -1,5 +1,7 @@
+import { decodeJwt } from 'jose';
 import { errors } from 'oidc-provider';
 import type { Interaction } from 'oidc-provider';
+import { z } from 'zod';
 import { cookieNames } from '../oidc/configuration/cookies.ts';
 import type { TenantProvider } from '../oidc/provider-registry.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
@@ -13,6 +15,8 @@ import { createKnownAccounts } from './known-accounts.ts';
 import type { KnownAccounts } from './known-accounts.ts';
 import { loginStateStore } from './login-state.ts';
 import type { LoginState } from './login-state.ts';
+
+const subSchema = z.object({ value: z.string() });
 
 /** Everything a screen or a step needs to know about the sign-in it belongs to. */
 export interface InteractionContext {
@@ -53,9 +57,10 @@ export async function loadInteraction(
 
   return guarded(async () => {
     const accountId = interaction.session?.accountId;
-    const sessionUser = accountId === undefined ? undefined : await users.find(accountId);
+    const sessionUser = accountId === undefined ? undefined : activeOnly(await users.find(accountId));
     const client = await context.directory.client(clientId);
     const known = await activeAccounts(users, knownAccounts.read(ctx));
+    const demanded = demandedUser(interaction);
 
     return {
       tenantProvider,
@@ -66,9 +71,12 @@ export async function loadInteraction(
       },
       situation: {
         prompt: interaction.prompt.name,
-        loginHint: parseEmail(String(interaction.params['login_hint'] ?? '')),
+        // Only to a browser that knows the account: the app holds an id, and an address is not its to learn.
+        loginHint:
+          known.find(({ user }) => user.id === demanded)?.user.email ??
+          parseEmail(textOf(interaction.params['login_hint'])),
         knowsAccounts: known.length > 0,
-        sessionEmail: sessionUser?.email,
+        sessionEmail: demanded === undefined ? sessionUser?.email : undefined,
       },
       app: { id: clientId, name: client?.name ?? clientId },
       sessionUser,
@@ -79,6 +87,25 @@ export async function loadInteraction(
   });
 }
 
+/**
+ * Whom the app demands instead of who is signed in, by an ID token or the `sub` claim (OpenID Connect Core
+ * §3.1.2.1, §5.5.1). The engine has verified the token.
+ */
+function demandedUser({ prompt, params }: Interaction): string | undefined {
+  if (prompt.reasons.includes('id_token_hint')) return decodeJwt(String(params['id_token_hint'])).sub;
+  if (!prompt.reasons.includes('claims_id_token_sub_value')) return undefined;
+  return subSchema.safeParse(prompt.details['sub']).data?.value;
+}
+
+/** The engine has refused repeated parameters, so each is text or absent. */
+export function textOf(parameter: unknown): string {
+  return typeof parameter === 'string' ? parameter : '';
+}
+
+function activeOnly(user: User | undefined): User | undefined {
+  return user?.status === 'active' ? user : undefined;
+}
+
 async function activeAccounts(
   users: ReturnType<typeof userStore>,
   remembered: ReturnType<KnownAccounts['read']>,
@@ -86,7 +113,8 @@ async function activeAccounts(
   const accounts = await Promise.all(
     remembered.map(async ({ id, lastUsedAt }) => ({ user: await users.find(id), lastUsedAt })),
   );
-  return accounts.flatMap(({ user, lastUsedAt }) =>
-    user?.status === 'active' ? [{ user, lastUsedAt }] : [],
-  );
+  return accounts.flatMap(({ user: found, lastUsedAt }) => {
+    const user = activeOnly(found);
+    return user ? [{ user, lastUsedAt }] : [];
+  });
 }

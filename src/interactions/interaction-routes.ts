@@ -11,7 +11,7 @@ import { guarded } from '../oidc/adapter/store-errors.ts';
 import type { TenantRequestContext, TenantState } from '../oidc/tenant-state.ts';
 import type { PasswordSignIn } from '../users/password-sign-in.ts';
 import { allowConsent, needsNoConsent } from './consent-step.ts';
-import { nextScreen, startingEmail } from './dispatch.ts';
+import { firstScreen, nextScreen, pathOf, startingEmail } from './dispatch.ts';
 import type { Screen } from './dispatch.ts';
 import { finishInteraction, finishLogin, finishWithRefusal } from './finish-interaction.ts';
 import { loadInteraction } from './interaction-context.ts';
@@ -21,7 +21,8 @@ import type { LoginState } from './login-state.ts';
 import type { InteractionPages } from './pages.ts';
 import { renderScreen } from './render-screen.ts';
 import { restartInteraction } from './restart-interaction.ts';
-import { identifierStep, passwordStep } from './sign-in-steps.ts';
+import { accountStep, identifierStep, passwordStep } from './sign-in-steps.ts';
+import type { StepOutcome } from './sign-in-steps.ts';
 
 /**
  * The screens between an authorization request and its answer. A GET shows where the sign-in stands, a
@@ -73,7 +74,7 @@ export function interactionRoutes(deps: InteractionDeps) {
   router.get(
     '/',
     on(async (ctx, interaction) => {
-      const screen = nextScreen(interaction.state, interaction.situation);
+      const screen = firstScreen(interaction.situation);
       if (screen === 'consent' && (await needsNoConsent(interaction))) {
         seeOther(ctx, await allowConsent(ctx, interaction));
         return;
@@ -82,20 +83,25 @@ export function interactionRoutes(deps: InteractionDeps) {
     }),
   );
 
-  // Links between the screens of signing in; what they show depends on nothing but the request itself.
+  // Signing in is open at the consent as well, for who is not the one it asks: "Not you?".
   router.get(
     '/identifier',
-    on(async (ctx, interaction) => {
-      requireSignIn(interaction);
-      await show(ctx, 'identifier', interaction);
-    }),
+    on((ctx, interaction) => show(ctx, 'identifier', interaction)),
   );
 
   router.get(
     '/accounts',
+    on((ctx, interaction) =>
+      show(ctx, interaction.situation.knowsAccounts ? 'accounts' : 'identifier', interaction),
+    ),
+  );
+
+  router.get(
+    '/password',
     on(async (ctx, interaction) => {
-      requireSignIn(interaction);
-      await show(ctx, interaction.situation.knowsAccounts ? 'accounts' : 'identifier', interaction);
+      if (startingEmail(interaction.state, interaction.situation) === undefined)
+        seeOther(ctx, interaction.basePath);
+      else await show(ctx, 'password', interaction);
     }),
   );
 
@@ -106,21 +112,11 @@ export function interactionRoutes(deps: InteractionDeps) {
     }),
   );
 
-  // "Not you?" on the consent page: the same request, but with the question who it is.
-  router.get(
-    '/switch',
-    on(async (ctx, { state }) => {
-      if (!state.authorizationPath) throw new errors.SessionNotFound('the request cannot be repeated');
-      seeOther(ctx, withPrompt(state.authorizationPath, 'select_account'));
-    }),
-  );
-
   router.post(
     '/identifier',
     on(async (ctx, interaction) => {
       const form = await parseForm(ctx, identifierForm);
       csrf.check(ctx, interaction.interaction.uid, form.csrf);
-      requireSignIn(interaction);
       await proceed(ctx, interaction, identifierStep(interaction.state, form));
     }),
   );
@@ -130,7 +126,6 @@ export function interactionRoutes(deps: InteractionDeps) {
     on(async (ctx, interaction) => {
       const form = await parseForm(ctx, passwordForm);
       csrf.check(ctx, interaction.interaction.uid, form.csrf);
-      requireSignIn(interaction);
       const email = startingEmail(interaction.state, interaction.situation);
       if (email === undefined) throw fail('wrong_step');
 
@@ -149,21 +144,21 @@ export function interactionRoutes(deps: InteractionDeps) {
     on(async (ctx, interaction) => {
       const form = await parseForm(ctx, accountForm);
       csrf.check(ctx, interaction.interaction.uid, form.csrf);
-      requireSignIn(interaction);
       const chosen = interaction.known.find(({ user }) => user.id === form.account)?.user;
       if (!chosen) throw fail('unknown_account');
 
       // Only to be chosen, not to be proved: who is signed in stays signed in.
-      if (interaction.situation.prompt === 'select_account' && chosen.id === interaction.sessionUser?.id) {
+      const { prompt } = interaction.situation;
+      if (prompt !== 'login' && chosen.id === interaction.sessionUser?.id) {
         interaction.knownAccounts.remember(ctx, chosen.id);
-        seeOther(ctx, await finishInteraction(ctx, interaction, async () => ({ select_account: {} })));
+        const goOn =
+          prompt === 'select_account'
+            ? await finishInteraction(ctx, interaction, async () => ({ select_account: {} }))
+            : interaction.basePath;
+        seeOther(ctx, goOn);
         return;
       }
-      const { error: _error, ...state } = interaction.state;
-      await proceed(ctx, interaction, {
-        kind: 'advance',
-        state: { ...state, step: 'password', email: chosen.email },
-      });
+      await proceed(ctx, interaction, accountStep(interaction.state, chosen));
     }),
   );
 
@@ -193,7 +188,7 @@ export function interactionRoutes(deps: InteractionDeps) {
   async function proceed(
     ctx: TenantRequestContext,
     interaction: InteractionContext,
-    outcome: Awaited<ReturnType<typeof passwordStep>>,
+    outcome: StepOutcome,
   ): Promise<void> {
     if (outcome.kind === 'authenticated') {
       const { user, methods } = outcome;
@@ -208,13 +203,8 @@ export function interactionRoutes(deps: InteractionDeps) {
       return;
     }
     await saveState(interaction, outcome.state);
-    seeOther(ctx, interaction.basePath);
+    seeOther(ctx, pathOf(nextScreen(outcome.state, interaction.situation), interaction.basePath));
   }
-}
-
-/** A later screen's form proves nothing about the earlier ones: consent is asked only of somebody signed in. */
-function requireSignIn({ situation }: InteractionContext): void {
-  if (situation.prompt === 'consent') throw fail('wrong_step');
 }
 
 async function saveState(
@@ -223,13 +213,6 @@ async function saveState(
 ): Promise<void> {
   const { db, tenant, sealer } = tenantProvider.context;
   await guarded(() => loginStateStore(db, tenant.id, sealer).save(interaction.uid, state));
-}
-
-function withPrompt(path: string, prompt: string): string {
-  const [pathname = '', query = ''] = path.split('?');
-  const params = new URLSearchParams(query);
-  params.set('prompt', prompt);
-  return `${pathname}?${params}`;
 }
 
 export function seeOther(ctx: TenantRequestContext, url: string): void {

@@ -13,10 +13,12 @@ export interface LoginState {
   authorizationPath?: string | undefined;
   /** How often this request was started over already. */
   restarts: number;
-  /** Undefined until the first answer: then dispatch decides by the request. */
+  /** Undefined until the first answer: dispatch decides by the request. */
   step?: 'accounts' | 'identifier' | 'password' | undefined;
   /** Whom the person says they are. */
   email?: string | undefined;
+  /** What was typed instead of an address. */
+  typed?: string | undefined;
   /** Why the last answer was not good enough. */
   error?: LoginError | undefined;
 }
@@ -37,6 +39,7 @@ const loginStateSchema = z.object({
   restarts: z.number(),
   step: z.enum(['accounts', 'identifier', 'password']).optional(),
   email: z.string().optional(),
+  typed: z.string().optional(),
   error: loginErrorSchema.optional(),
 });
 

@@ -47,9 +47,13 @@ export interface PasswordLocals extends Purpose {
   /** Posts `password`, and `username` for password managers: take the account from the sign-in's state, not from it. */
   form: Form;
   email: string;
+  /** The person is signed in and has to prove it again, so there is nobody else to choose at first sight. */
+  isConfirmation: boolean;
   error: PasswordError | null;
   /** The identifier page again. */
   changeHref: string;
+  /** For a confirmation: the account chooser, or the identifier page. */
+  otherHref: string;
   cancelHref: string;
   /** Where a forgotten password is reset, if there is such a place. */
   resetHref: string | null;

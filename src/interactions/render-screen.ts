@@ -3,7 +3,7 @@ import type { Csrf } from '../http/csrf.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { consentRequest } from './consent-step.ts';
 import type { ConsentRequest } from './consent-step.ts';
-import { startingEmail } from './dispatch.ts';
+import { isConfirmation, pathOf, startingEmail } from './dispatch.ts';
 import type { Screen } from './dispatch.ts';
 import type { InteractionContext } from './interaction-context.ts';
 import type { LoginError } from './login-state.ts';
@@ -24,29 +24,34 @@ export async function renderScreen(
   const form = (step: string) => ({ action: `${basePath}/${step}`, csrf: csrf.token(interaction.uid) });
   const purpose = { app, tenant: { name: tenantProvider.tenant.name } };
   const cancelHref = `${basePath}/cancel`;
+  const otherHref = pathOf(situation.knowsAccounts ? 'accounts' : 'identifier', basePath);
 
   switch (screen) {
     case 'identifier':
       ctx.body = pages.identifierPage({
         ...purpose,
         form: form('identifier'),
-        email: state.email ?? situation.loginHint ?? '',
+        email: state.typed ?? state.email ?? situation.loginHint ?? '',
         error: identifierError(state.error),
         cancelHref,
-        chooserHref: situation.knowsAccounts ? `${basePath}/accounts` : null,
+        chooserHref: situation.knowsAccounts ? pathOf('accounts', basePath) : null,
       });
       return;
-    case 'password':
+    case 'password': {
+      const email = startingEmail(state, situation) ?? '';
       ctx.body = pages.passwordPage({
         ...purpose,
         form: form('password'),
-        email: startingEmail(state, situation) ?? '',
+        email,
+        isConfirmation: isConfirmation(email, situation),
         error: passwordError(state.error),
-        changeHref: `${basePath}/identifier`,
+        changeHref: pathOf('identifier', basePath),
+        otherHref,
         cancelHref,
         resetHref: null,
       });
       return;
+    }
     case 'accounts':
       ctx.body = pages.accountsPage({
         ...purpose,
@@ -58,7 +63,7 @@ export async function renderScreen(
           lastUsedAt,
           signedIn: user.id === context.sessionUser?.id,
         })),
-        otherHref: `${basePath}/identifier`,
+        otherHref: pathOf('identifier', basePath),
         cancelHref,
       });
       return;
@@ -76,7 +81,7 @@ export async function renderScreen(
       },
       tenant: purpose.tenant,
       account: { email: context.sessionUser?.email ?? '' },
-      switchHref: `${basePath}/switch`,
+      switchHref: otherHref,
       form: form('consent'),
       groups,
       returnHost: hostOf(redirectUri) ?? new URL(redirectUri).protocol,
@@ -97,7 +102,9 @@ function passwordError(error: LoginError | undefined): PasswordError | null {
     case 'mismatch':
     case 'busy':
       return { reason: error.reason };
-    default:
+    case 'email_missing':
+    case 'email_malformed':
+    case undefined:
       return null;
   }
 }

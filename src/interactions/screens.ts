@@ -103,7 +103,7 @@ function authorizationPath(mountPath: string, params: Record<string, unknown>): 
       if (item !== undefined) query.append(name, String(item));
     }
   }
-  return `${mountPath}${ROUTES.authorization}?${query}`;
+  return `${mountPath}${ROUTES.authorization}?${query.toString()}`;
 }
 
 function kindOf(status: number, err: Error): ErrorPageKind {

@@ -9,27 +9,28 @@ import type { LoginState } from './login-state.ts';
  * One function a screen of signing in: it judges the answer and says how the state goes on. It never
  * decides what comes next.
  */
+/** Of what is shown again: more than any address has. */
+const MOST_TYPED = 320;
+
 export type StepOutcome =
   | { kind: 'advance' | 'retry'; state: LoginState }
   | { kind: 'authenticated'; user: User; methods: string[] };
 
 export function identifierStep(state: LoginState, { username }: { username: string }): StepOutcome {
   const typed = username.trim();
-  const { error: _error, ...rest } = state;
-  if (typed === '')
-    return { kind: 'retry', state: { ...rest, step: 'identifier', error: { reason: 'email_missing' } } };
+  const retry = (error: LoginState['error']): StepOutcome => ({
+    kind: 'retry',
+    state: { ...state, step: 'identifier', typed: typed.slice(0, MOST_TYPED).toWellFormed(), error },
+  });
+  if (typed === '') return retry({ reason: 'email_missing' });
   const email = parseEmail(typed);
-  if (!email) {
-    return {
-      kind: 'retry',
-      state: {
-        ...rest,
-        step: 'identifier',
-        email: typed.slice(0, 254),
-        error: { reason: 'email_malformed' },
-      },
-    };
-  }
+  if (!email) return retry({ reason: 'email_malformed' });
+  return accountStep(state, { email });
+}
+
+/** @param email of an account that was chosen, or typed */
+export function accountStep(state: LoginState, { email }: { email: string }): StepOutcome {
+  const { error: _error, typed: _typed, ...rest } = state;
   return { kind: 'advance', state: { ...rest, step: 'password', email } };
 }
 

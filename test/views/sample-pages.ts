@@ -48,7 +48,16 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
   const form = { action: '/posted', csrf: 'nonce.token' };
   const links = { cancelHref: '/cancel', changeHref: '/change' };
   const identifier = { ...purpose, ...links, form, email: '', error: null, chooserHref: null };
-  const password = { ...purpose, ...links, form, email: words.email, error: null, resetHref: null };
+  const password = {
+    ...purpose,
+    ...links,
+    form,
+    email: words.email,
+    isConfirmation: false,
+    error: null,
+    otherHref: '/other',
+    resetHref: null,
+  };
   const scope = (name: string, description: string | null, isNew = false) => ({ name, description, isNew });
   const consent = {
     ...purpose,
@@ -101,6 +110,7 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
       }),
     ],
     ['password', interactions.passwordPage(password)],
+    ['password-confirm', interactions.passwordPage({ ...password, isConfirmation: true })],
     [
       'password-mismatch',
       interactions.passwordPage({ ...password, error: { reason: 'mismatch' }, resetHref: '/reset' }),
