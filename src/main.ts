@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { ConfigError, loadConfig } from './config.ts';
 import type { Config } from './config.ts';
-import { createLogger } from './lib/logger.ts';
+import { bufferedOutput, createLogger } from './lib/logger.ts';
 import { loadEnvironment } from './load-environment.ts';
 import { startGatehouse } from './start.ts';
 
@@ -24,7 +24,10 @@ if (major < 24) {
 }
 
 const config = readConfig();
-const log = createLogger({ level: config.logLevel });
+const log = createLogger({
+  level: config.logLevel,
+  ...(config.production ? { destination: bufferedOutput() } : {}),
+});
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
 // A bug that nobody caught leaves the process in an unknown state: it is reported and the process ends.

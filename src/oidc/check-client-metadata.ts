@@ -38,7 +38,7 @@ async function buildEngine(): Promise<Provider> {
     adapter: () => {
       throw new TypeError('this provider stores nothing');
     },
-    jwks: { keys: keys as never },
+    jwks: { keys },
     cookies: { keys: ['unused'] },
     features: {
       devInteractions: { enabled: false },

@@ -13,14 +13,21 @@ export function interactionAdapter({ db, tenantId, sealer }: AdapterDeps): Model
   return {
     async find(id) {
       const unit = currentUnitOfWork();
-      const stored =
-        unit?.kind === 'browser'
-          ? await findModel(await unit.transaction(), tenantId, 'Interaction', id, 'for update')
-          : await findModel((await unit?.reader()) ?? db, tenantId, 'Interaction', id);
-      return stored && { ...open(stored), jti: id };
+      if (unit?.kind !== 'browser') {
+        const stored = await findModel((await unit?.reader()) ?? db, tenantId, 'Interaction', id);
+        return stored && { ...open(stored), jti: id };
+      }
+      // Under the lock it stays as it was read, until this very request saves it.
+      if (!unit.interactions.has(id)) {
+        const stored = await findModel(await unit.transaction(), tenantId, 'Interaction', id, 'for update');
+        unit.interactions.set(id, stored);
+      }
+      const locked = unit.interactions.get(id);
+      return locked && { ...open(locked), jti: id };
     },
 
     async save(id, payload, expiresInSeconds) {
+      currentUnitOfWork()?.interactions.delete(id);
       const { jti: _jti, ...rest } = payload;
       const sealed: ModelPayload = { sealed: sealer.seal(JSON.stringify(rest), placeOf(id)) };
       await saveModel(
@@ -34,6 +41,7 @@ export function interactionAdapter({ db, tenantId, sealer }: AdapterDeps): Model
     },
 
     async destroy(id) {
+      currentUnitOfWork()?.interactions.delete(id);
       const killed = await killModel(
         (await currentUnitOfWork()?.writer()) ?? db,
         tenantId,

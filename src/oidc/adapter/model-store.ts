@@ -109,7 +109,7 @@ export async function findUnusedRefreshToken(
     'oidc_find_successor',
     `SELECT id_hash FROM oidc_models
       WHERE tenant_id = ? AND model = 'RefreshToken' AND id_hash = ANY(?) AND consumed_at IS NULL AND dead_at IS NULL`,
-    [tenantId, hashes as unknown as string[]],
+    [tenantId, hashes],
   );
   const found = rows[0]?.id_hash;
   return found && candidates[hashes.findIndex((hash) => hash.equals(found))];

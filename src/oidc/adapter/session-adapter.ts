@@ -40,6 +40,7 @@ export function sessionAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
       const stored = unit?.sessions.has(uid)
         ? unit.sessions.get(uid)
         : await findSessionByUid((await unit?.reader()) ?? db, tenantId, uid);
+      unit?.sessions.set(uid, stored);
       // Nobody who finds a session by its uid may learn the id, which is the browser's cookie.
       return stored && { ...stored.payload, jti: uid };
     },

@@ -20,6 +20,7 @@ export class UnitOfWork {
   /** Grants and sessions read along with a token, so that the engine's next question costs nothing. */
   readonly grants = new Map<string, StoredModel | undefined>();
   readonly sessions = new Map<string, StoredModel | undefined>();
+  readonly interactions = new Map<string, StoredModel | undefined>();
   readonly accounts = new Map<string, StoredAccount | undefined>();
   /** What a token request will write, all of it or nothing. */
   readonly pending: PendingWrites = { consumed: undefined, saves: [] };

@@ -90,6 +90,8 @@ export function featuresConfiguration(context: TenantContext) {
     token: AccessToken | ClientCredentials | RefreshToken,
   ): Promise<boolean> {
     if (token.clientId === client.clientId) return true;
+    // The client it was issued to is gone or disabled: so is its access. Only grants end by themselves then.
+    if (!(await directory.client(String(token.clientId)))) return false;
     if (!('aud' in token) || typeof token.aud !== 'string') return false;
     const resource = await directory.resource(token.aud);
     return resource?.introspectionClientIds.includes(client.clientId) === true;

@@ -26,13 +26,12 @@ export function resourceIndicators({ directory }: TenantContext) {
 }
 
 function toResourceServer(resource: Resource): ResourceServer {
+  const isJwt = resource.accessTokenFormat === 'jwt';
   return {
     audience: resource.identifier,
     scope: resource.scopes.map(({ name }) => name).join(' '),
     accessTokenFormat: resource.accessTokenFormat,
     ...(resource.accessTokenTtlSeconds === null ? {} : { accessTokenTTL: resource.accessTokenTtlSeconds }),
-    ...(resource.accessTokenFormat === 'jwt'
-      ? { jwt: { sign: { alg: resource.signingAlg ?? 'RS256' } } }
-      : {}),
-  } as ResourceServer;
+    ...(isJwt ? { jwt: { sign: { alg: resource.signingAlg ?? 'RS256' } } } : {}),
+  };
 }

@@ -1,10 +1,9 @@
-import { timingSafeEqual } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type Provider from 'oidc-provider';
 import type { Client as EngineClient } from 'oidc-provider';
 import { usesSecret } from '../../clients/client.ts';
+import { verifyClientSecret } from '../../clients/client-secrets.ts';
 import type { Client } from '../../clients/client.ts';
-import { sha256 } from '../../lib/ids.ts';
 import { enqueueLogout } from '../adapter/logout-deliveries.ts';
 import { guarded } from '../adapter/store-errors.ts';
 import { currentUnitOfWork } from '../adapter/unit-of-work.ts';
@@ -60,7 +59,7 @@ export function extendClients(provider: Provider, { db, tenant, directory }: Ten
 
   EngineClient.prototype.compareClientSecret = async function (actual) {
     const client = clientRecordOf(this);
-    return client !== undefined && verifyClientSecret(client, actual, new Date()) !== undefined;
+    return client !== undefined && verifyClientSecret(client, actual, new Date());
   };
 
   senders.set(provider, EngineClient.prototype.backchannelLogout);

@@ -2,7 +2,7 @@ import type Provider from 'oidc-provider';
 import { currentUnitOfWork } from '../adapter/unit-of-work.ts';
 
 interface SessionClass {
-  prototype: { resetIdentifier(): void };
+  prototype: { resetIdentifier: () => void };
 }
 
 interface EngineSession {

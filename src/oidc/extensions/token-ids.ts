@@ -5,7 +5,7 @@ import { currentUnitOfWork } from '../adapter/unit-of-work.ts';
 import type { TenantContext } from '../provider-deps.ts';
 
 interface TokenModel {
-  prototype: { generateTokenId(this: { format?: string }): string };
+  prototype: { generateTokenId: (this: { format?: string }) => string };
 }
 
 /** Gives opaque ids their prefix, and a rotated refresh token the id that derives from its parent. */
