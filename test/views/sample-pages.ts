@@ -22,7 +22,7 @@ export interface Words {
   url: string;
 }
 
-export const ORDINARY: Words = {
+const ORDINARY: Words = {
   app: 'Notes',
   tenant: 'Acme',
   email: 'ana@acme.com',
@@ -35,7 +35,7 @@ const viewsDir = join(import.meta.dirname, '../../views');
 const NOW = new Date('2026-11-22T10:15:03Z');
 const HOUR = 3_600_000;
 
-export const assets = createAssets({ dir: join(viewsDir, 'assets') });
+const assets = createAssets({ dir: join(viewsDir, 'assets') });
 export const views = createViews({ dir: viewsDir, assetUrl: assets.url });
 
 const interactions = createInteractionPages({ views, now: () => NOW });
