@@ -28,7 +28,7 @@ export async function finishInteraction(
   const actor = anonymousActor(ctx, context.tenant.id);
   let returnTo = '';
   await guarded(() =>
-    inUnitOfWork({ db: context.db, kind: 'browser', actor }, async (unit) => {
+    inUnitOfWork({ db: context.db, kind: 'browser', actor: () => actor }, async (unit) => {
       await provider.interactionDetails(ctx.req, ctx.res);
       const outcome = await result(await unit.transaction());
       const isRefusal = 'error' in outcome;

@@ -2,6 +2,7 @@ import { errors } from 'oidc-provider';
 import { toAccount } from './account-read.ts';
 import type { AdapterDeps, ModelAdapter } from './adapter-factory.ts';
 import { holdGate } from './family-gate.ts';
+import { recordTokenRevoked } from './token-events.ts';
 import { consumeModel, findFamily, findUnusedRefreshToken, killModel, saveModel } from './model-store.ts';
 import type { FamilyRow } from './model-store.ts';
 import { successorIds } from './refresh-successor.ts';
@@ -59,7 +60,11 @@ export function familyAdapter(model: FamilyModel, deps: AdapterDeps): ModelAdapt
     },
 
     async destroy(id) {
-      await killModel((await currentUnitOfWork()?.writer()) ?? db, tenantId, model, id);
+      const unit = currentUnitOfWork();
+      const writer = (await unit?.writer()) ?? db;
+      const killed = await killModel(writer, tenantId, model, id);
+      // The end of a code or refresh token is the end of its grant, which is recorded as such.
+      if (killed && unit && model === 'AccessToken') await recordTokenRevoked(writer, unit.actor, id, killed);
     },
   };
 }

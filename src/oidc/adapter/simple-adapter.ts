@@ -1,6 +1,7 @@
 import { errors } from 'oidc-provider';
 import type { AdapterDeps, ModelAdapter } from './adapter-factory.ts';
 import { consumeModel, findModel, killModel, saveModel } from './model-store.ts';
+import { recordTokenRevoked } from './token-events.ts';
 import { fromStored, hasForeignPrefix } from './stored-model.ts';
 import { currentUnitOfWork } from './unit-of-work.ts';
 
@@ -34,7 +35,10 @@ export function simpleAdapter(
     },
 
     async destroy(id) {
-      await killModel(await writer(), tenantId, model, id);
+      const unit = currentUnitOfWork();
+      const killed = await killModel(await writer(), tenantId, model, id);
+      if (killed && unit && model === 'ClientCredentials')
+        await recordTokenRevoked(await writer(), unit.actor, id, killed);
     },
   };
 }

@@ -14,7 +14,6 @@ import type { PendingWrites } from './token-writes.ts';
  */
 export class UnitOfWork {
   readonly kind: UnitOfWorkKind;
-  readonly actor: Actor;
   /** Of an authorization request: whose grant to read along with the session. */
   readonly clientId: string | undefined;
   /** Grants and sessions read along with a token, so that the engine's next question costs nothing. */
@@ -38,14 +37,20 @@ export class UnitOfWork {
   session: { id: string; uid: string; stored: StoredModel; destroyed: boolean } | undefined;
 
   readonly #db: Db;
+  readonly #actor: () => Actor;
   readonly #finally: (() => void)[] = [];
   #transaction: Promise<Knex.Transaction> | undefined;
 
   constructor(options: UnitOfWorkOptions) {
     this.#db = options.db;
     this.kind = options.kind;
-    this.actor = options.actor;
+    this.#actor = options.actor;
     this.clientId = options.clientId;
+  }
+
+  /** In whose name events are recorded. */
+  get actor(): Actor {
+    return this.#actor();
   }
 
   /** The transaction, opened at the first call. */
@@ -96,7 +101,8 @@ export type UnitOfWorkKind = 'token' | 'browser' | 'write' | 'read';
 interface UnitOfWorkOptions {
   db: Db;
   kind: UnitOfWorkKind;
-  actor: Actor;
+  /** Asked when there is something to record: by then the request has told who sent it. */
+  actor: () => Actor;
   clientId?: string | undefined;
 }
 

@@ -7,6 +7,7 @@ import type { UnitOfWork, UnitOfWorkKind } from '../adapter/unit-of-work.ts';
 import { ROUTES } from '../configuration/features.ts';
 import type { TenantContext } from '../provider-deps.ts';
 import { settleTokens } from './settle-tokens.ts';
+import type { Actor } from '../../http/actor.ts';
 import { anonymousActor, requestStateOf } from '../../http/request-state.ts';
 
 /**
@@ -18,13 +19,12 @@ export function unitOfWorkMiddleware(provider: Provider, context: TenantContext)
 
   return async (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> => {
     const kind = kindOf(ctx.method, ctx.path);
-    const actor = anonymousActor(ctx, tenant.id);
     try {
       const { client_id: clientId } = ctx.query;
       const options = {
         db,
         kind,
-        actor,
+        actor: () => actorOf(ctx, tenant.id),
         ...(typeof clientId === 'string' && !clientId.includes('\0') ? { clientId } : {}),
       };
       await inUnitOfWork(options, async (unit) => {
@@ -51,6 +51,16 @@ export function unitOfWorkMiddleware(provider: Provider, context: TenantContext)
     if (ctx.accepts('json', 'html') === 'html') await screens.error(context, ctx, out, unavailable);
     else ctx.body = out;
   }
+}
+
+/** The client, where it has proved itself, or whoever the browser's session says. */
+function actorOf(ctx: KoaContextWithOIDC, tenantId: string): Actor {
+  const anonymous = anonymousActor(ctx, tenantId);
+  const { client, session, route } = ctx.oidc;
+  const accountId = session?.accountId;
+  if (accountId !== undefined) return { ...anonymous, type: 'user', id: accountId };
+  const hasProvedItself = route === 'token' || route === 'revocation';
+  return client && hasProvedItself ? { ...anonymous, type: 'client', id: client.clientId } : anonymous;
 }
 
 function kindOf(method: string, path: string): UnitOfWorkKind {
