@@ -70,7 +70,7 @@ export interface KnownAccount {
 export interface AccountsLocals extends Purpose {
   /** Posts `account`. */
   form: Form;
-  /** Forgets an account on this browser; posts `account`. */
+  /** Forgets an account on this browser; posts `account`. Not offered for who is signed in: they would stay so. */
   removeForm: Form;
   accounts: readonly KnownAccount[];
   /** The identifier page. */

@@ -20,9 +20,13 @@ export interface World extends Omit<MemoryLog, 'log'> {
   appUrl: string;
   redirectUri: string;
   /** An app and a person who has an account. */
-  party(client?: Parameters<typeof createRelyingParty>[2]): Promise<Party>;
+  party(client?: ClientOptions): Promise<Party>;
+  /** The same server, but another of its tenants. */
+  elsewhere(): Promise<Pick<World, 'tenant' | 'party'>>;
   close(): Promise<void>;
 }
+
+type ClientOptions = Parameters<typeof createRelyingParty>[2];
 
 export interface Party extends RelyingParty {
   /** Goes where the app's "Sign in" leads. */
@@ -46,25 +50,31 @@ export async function startWorld(): Promise<World> {
     ...logged,
     appUrl: others.url,
     redirectUri,
-    async party({ metadata, ...client } = {}) {
-      const rp = await createRelyingParty(app, tenant, {
-        name: 'Notes',
-        ...client,
-        metadata: { redirect_uris: [redirectUri], ...metadata },
-      });
-      return {
-        ...rp,
-        redeem: (code, params) => rp.redeem(code, { redirect_uri: redirectUri, ...params }),
-        async start(page, params = {}) {
-          await page.goto(rp.authorizationUrl({ redirect_uri: redirectUri, ...params }));
-        },
-      };
+    party: (client) => partyOf(tenant, client),
+    async elsewhere() {
+      const other = await app.tenant();
+      return { tenant: other, party: (client) => partyOf(other, client) };
     },
     async close() {
       await app.close();
       await others.close();
     },
   };
+
+  async function partyOf(home: TestTenant, { metadata, ...client }: ClientOptions = {}): Promise<Party> {
+    const rp = await createRelyingParty(app, home, {
+      name: 'Notes',
+      ...client,
+      metadata: { redirect_uris: [redirectUri], ...metadata },
+    });
+    return {
+      ...rp,
+      redeem: (code, params) => rp.redeem(code, { redirect_uri: redirectUri, ...params }),
+      async start(page, params = {}) {
+        await page.goto(rp.authorizationUrl({ redirect_uri: redirectUri, ...params }));
+      },
+    };
+  }
 }
 
 const watched: Page[] = [];
