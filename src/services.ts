@@ -13,6 +13,7 @@ import { revokeClientAccess, revokeUserAccess } from './oidc/adapter/revoke-acce
 import { createResourceService } from './resources/resource-service.ts';
 import { resourceStore } from './resources/resource-store.ts';
 import { createSetupService } from './setup/setup-service.ts';
+import { announcing } from './tenants/tenant-changes.ts';
 import { createTenantService } from './tenants/tenant-service.ts';
 import { createPasswordHasher } from './users/password-hasher.ts';
 import { createPasswordPolicy } from './users/password-policy.ts';
@@ -30,6 +31,8 @@ export interface ServicesOptions {
   db: Db;
   log: Logger;
   now?: Clock;
+  /** Called after the commit of a change that replicas hold in memory. */
+  tenantChanged?: (tenantId: string) => void;
 }
 
 /** A resource may let its tokens live a day, which is longer than any ID token. */
@@ -37,7 +40,13 @@ const LONGEST_TOKEN_SECONDS = 86_400;
 /** Beyond it, waiting for a password to be checked would take longer than people wait. */
 const HASHER_QUEUE_PER_WORKER = 32;
 
-export function createServices({ config, db, now = systemClock }: ServicesOptions) {
+export function createServices({
+  config,
+  db: pool,
+  now = systemClock,
+  tenantChanged = () => {},
+}: ServicesOptions) {
+  const db = announcing(pool, tenantChanged);
   const keyRing = createKeyRing(config.keys);
   const sealer = createSealer(keyRing);
   const hasher = createPasswordHasher({

@@ -10,7 +10,9 @@ import { createLogoutDeliveryJob } from './jobs/logout-delivery-job.ts';
 import { createScheduler } from './jobs/scheduler.ts';
 import { systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
+import type { Redis } from './redis/redis.ts';
 import { createServices } from './services.ts';
+import { createTenantChanges } from './tenants/tenant-changes.ts';
 import { DEFAULT_TENANT_SLUG } from './tenants/tenant.ts';
 import { banner } from './banner.ts';
 import { startDemo } from './demo/start-demo.ts';
@@ -35,7 +37,12 @@ export async function startGatehouse({
   version: string;
   print: (text: string) => void;
 }): Promise<RunningGatehouse> {
-  const { db, close } = await openDatabase(config, log);
+  const { db, close: closeDatabase } = await openDatabase(config, log);
+  const redis = await openRedis(config, log);
+  const close = async () => {
+    redis?.close();
+    await closeDatabase();
+  };
   let server: RunningServer | undefined;
   try {
     if (config.migrateAtStart) {
@@ -43,7 +50,8 @@ export async function startGatehouse({
       if (applied.length > 0) log.info({ applied }, 'migrations applied');
     }
 
-    const services = createServices({ config, db, log });
+    const changes = createTenantChanges({ redis });
+    const services = createServices({ config, db, log, tenantChanged: (id) => changes.announce(id) });
     const tenant = await services.tenants.ensureDefault();
     const files = createPageFiles();
     const demo = config.demo
@@ -62,6 +70,7 @@ export async function startGatehouse({
       isDraining: () => server?.isDraining() === true,
     });
     await app.registry.get(DEFAULT_TENANT_SLUG);
+    changes.listen((id) => app.registry.changed(id));
 
     server = await startServer({
       handler: app.handler,
@@ -106,4 +115,11 @@ export async function startGatehouse({
     await close();
     throw err;
   }
+}
+
+async function openRedis({ redisUrl }: Config, log: Logger): Promise<Redis | undefined> {
+  if (redisUrl === undefined) return undefined;
+  // Its library takes longer to load than most of ours, and a newcomer has no Redis.
+  const { createRedis } = await import('./redis/redis.ts');
+  return createRedis({ url: redisUrl, log });
 }

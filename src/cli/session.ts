@@ -11,6 +11,7 @@ import type { Logger } from '../lib/logger.ts';
 import { loadEnvironment } from '../load-environment.ts';
 import { createServices } from '../services.ts';
 import type { Services } from '../services.ts';
+import { announceOnce } from '../tenants/tenant-changes.ts';
 import { DEFAULT_TENANT_SLUG } from '../tenants/tenant.ts';
 import type { Tenant } from '../tenants/tenant.ts';
 import { CommandFailed } from './cli-io.ts';
@@ -57,12 +58,30 @@ export async function runInSession(
 ): Promise<void> {
   const report = await withDatabase(io, async ({ config, db, log }) => {
     await ensureSchema(config, db);
-    const services = createServices({ config, db, log });
+    const changed = new Set<string>();
+    const services = createServices({ config, db, log, tenantChanged: (tenantId) => changed.add(tenantId) });
     const tenant = await findTenant(services, command.optsWithGlobals<{ tenant?: string }>().tenant);
     const actor: Actor = { tenantId: tenant.id, type: 'operator' };
-    return work({ config, services, tenant, actor });
+    try {
+      return await work({ config, services, tenant, actor });
+    } finally {
+      await tellServers(config.redisUrl, changed, log);
+    }
   });
   printReport(io, command, report);
+}
+
+/** So that running servers need not wait for their next look at the database. */
+async function tellServers(
+  redisUrl: string | undefined,
+  changed: ReadonlySet<string>,
+  log: Logger,
+): Promise<void> {
+  if (redisUrl === undefined || changed.size === 0) return;
+  const { createRedis } = await import('../redis/redis.ts');
+  const redis = createRedis({ url: redisUrl, log });
+  await announceOnce(redis, changed);
+  redis.close();
 }
 
 /** @throws {CommandFailed} after printing the report of a failure */

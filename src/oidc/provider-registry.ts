@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type Provider from 'oidc-provider';
 import type { KeyService } from '../keys/key-service.ts';
+import { oneAtATime } from '../lib/one-at-a-time.ts';
 import { issuerOf, mountPathOf } from '../tenants/tenant.ts';
 import type { Tenant } from '../tenants/tenant.ts';
 import { tenantStore } from '../tenants/tenant-store.ts';
@@ -11,8 +12,8 @@ import { createTenantDirectory } from './tenant-directory.ts';
 
 /**
  * One provider per tenant and version. A change of keys raises the tenant's version; every replica looks
- * for raised versions a few times a second, builds the new provider beside the old one and swaps. With
- * the database out of reach the providers that exist go on.
+ * for raised versions a few times a second, or at once when it hears of one, builds the new provider beside
+ * the old one and swaps. With the database out of reach the providers that exist go on.
  */
 export interface TenantProvider {
   tenant: Tenant;
@@ -71,8 +72,8 @@ export function createProviderRegistry(
     return { tenant, context, provider, handle: provider.callback() };
   }
 
-  /** Takes over what other processes changed: providers with new keys, clients and resources. */
-  async function refresh(): Promise<void> {
+  /** Takes over what was changed: providers with new keys, clients and resources. */
+  const refresh = oneAtATime(async () => {
     const loaded = (
       await Promise.all([...bySlug.values()].map((entry) => entry.catch(() => undefined)))
     ).filter((entry) => entry !== undefined);
@@ -87,6 +88,20 @@ export function createProviderRegistry(
         entry.context.directory.clear();
       }
     }
+  });
+
+  /** @param tenantId undefined: any of them */
+  function forget(tenantId: string | undefined): void {
+    for (const loading of bySlug.values()) {
+      const clear = (entry: TenantProvider | undefined) => {
+        if (tenantId === undefined || entry?.tenant.id === tenantId) entry?.context.directory.clear();
+      };
+      loading.then(clear, () => {});
+    }
+  }
+
+  function look(): Promise<void> {
+    return refresh().catch((err: unknown) => deps.log.warn({ err }, 'could not look for changed tenants'));
   }
 
   async function swap(slug: string): Promise<void> {
@@ -96,17 +111,20 @@ export function createProviderRegistry(
   }
 
   function poll(): void {
-    polling = refresh()
-      .catch((err: unknown) => deps.log.warn({ err }, 'could not look for changed tenants'))
-      .finally(() => {
-        polling = undefined;
-        if (timer) timer = setTimeout(poll, deps.pollMs).unref();
-      });
+    polling = look().finally(() => {
+      polling = undefined;
+      if (timer) timer = setTimeout(poll, deps.pollMs).unref();
+    });
   }
 
   return {
     get,
     refresh,
+    /** Somebody told of a change: what is cached goes at once, the rest follows the versions in the database. */
+    changed(tenantId?: string): void {
+      forget(tenantId);
+      void look();
+    },
     start(): void {
       timer = setTimeout(poll, deps.pollMs).unref();
     },

@@ -15,11 +15,13 @@ export interface Redis {
    * @returns undefined when Redis cannot answer now; never throws because of Redis
    */
   attempt<Result>(work: (client: Client) => Promise<Result>): Promise<Result | undefined>;
+  /** Resolves when it is clear whether there is a Redis: after the first greeting, or its failure. */
+  settled(): Promise<void>;
   /** For what a library has to hold; its commands belong into `attempt`. */
   client: Client;
   /** A second connection with the same settings, as a subscriber needs; closed by `close`. */
   connect(name: string): Client;
-  close(): Promise<void>;
+  close(): void;
 }
 
 /** Longer than a network and a busy Redis take, shorter than anybody notices. */
@@ -45,10 +47,14 @@ export function createRedis({ url, log }: { url: string; log: Logger }): Redis {
     return connection;
   }
 
+  const { promise: settled, resolve: settle } = Promise.withResolvers<void>();
+  for (const event of ['ready', 'error', 'end'] as const) client.once(event, () => settle());
+
   return {
     client,
     connect,
     isReady,
+    settled: () => settled,
 
     async attempt(work) {
       if (!isReady()) return undefined;
@@ -66,8 +72,11 @@ export function createRedis({ url, log }: { url: string; log: Logger }): Redis {
       }
     },
 
-    async close() {
-      await Promise.all(opened.map(end));
+    close() {
+      for (const connection of opened) {
+        connection.disconnect();
+        cut(connection);
+      }
     },
   };
 }
@@ -104,15 +113,6 @@ function logOutages(connection: Client, log: Logger, name: string): void {
     if (isAway) log.warn({ connection: name }, 'Redis is back');
     isAway = false;
   });
-}
-
-async function end(connection: Client): Promise<void> {
-  if (connection.status === 'end') return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  connection.once('end', resolve);
-  connection.disconnect();
-  cut(connection);
-  await promise;
 }
 
 /** Without a farewell, for which a Redis that has stopped answering would have to be waited for. */

@@ -1,5 +1,6 @@
 import type { Db } from '../db/database.ts';
 import { isId } from '../lib/ids.ts';
+import { announceAfterCommit } from './tenant-changes.ts';
 import { isSlug } from './tenant-slug.ts';
 import type { Tenant } from './tenant.ts';
 
@@ -75,6 +76,7 @@ export function tenantStore(db: Db) {
       await db.raw('UPDATE tenants SET oidc_version = oidc_version + 1, updated_at = now() WHERE id = ?', [
         id,
       ]);
+      announceAfterCommit(db, id);
     },
 
     /** Call it in the transaction of the change, so that no replica sees the version before the change. */
@@ -83,6 +85,7 @@ export function tenantStore(db: Db) {
         'UPDATE tenants SET config_version = config_version + 1, updated_at = now() WHERE id = ?',
         [id],
       );
+      announceAfterCommit(db, id);
     },
 
     /** What replicas poll to learn that something they hold in memory has changed. */

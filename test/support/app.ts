@@ -10,8 +10,11 @@ import { systemActor } from '../../src/http/actor.ts';
 import type { Actor } from '../../src/http/actor.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import type { Logger } from '../../src/lib/logger.ts';
+import { createRedis } from '../../src/redis/redis.ts';
+import type { Redis } from '../../src/redis/redis.ts';
 import { createServices } from '../../src/services.ts';
 import type { Services } from '../../src/services.ts';
+import { createTenantChanges } from '../../src/tenants/tenant-changes.ts';
 import { issuerOf } from '../../src/tenants/tenant.ts';
 import type { Tenant } from '../../src/tenants/tenant.ts';
 import { testDb } from './database.ts';
@@ -23,6 +26,7 @@ export interface TestApp {
   services: Services;
   db: Knex;
   registry: ReturnType<typeof createApp>['registry'];
+  redis: Redis | undefined;
   /** A tenant with keys; each test or file makes its own. */
   tenant(): Promise<TestTenant>;
   close(): Promise<void>;
@@ -56,7 +60,9 @@ export async function startTestApp(
   });
   const log = options.log ?? createLogger({ level: config.logLevel });
   const db = options.db ?? (await testDb());
-  const services = createServices({ config, db, log });
+  const redis = config.redisUrl === undefined ? undefined : createRedis({ url: config.redisUrl, log });
+  const changes = createTenantChanges({ redis });
+  const services = createServices({ config, db, log, tenantChanged: (id) => changes.announce(id) });
   const app = createApp({
     ...files,
     config,
@@ -76,6 +82,7 @@ export async function startTestApp(
     graceMs: 0,
   });
   app.registry.start();
+  changes.listen((id) => app.registry.changed(id));
 
   return {
     url: config.publicUrl,
@@ -83,6 +90,7 @@ export async function startTestApp(
     services,
     db,
     registry: app.registry,
+    redis,
     async tenant() {
       const slug = `t-${randomBytes(6).toString('hex')}`;
       const root = await services.tenants.ensureDefault();
@@ -92,6 +100,7 @@ export async function startTestApp(
     async close() {
       await server.drain();
       await app.registry.stop();
+      redis?.close();
     },
   };
 }

@@ -63,6 +63,11 @@ export async function startRedisServer(): Promise<RedisServer> {
   };
 }
 
+/** Unlike `once`, which a failed attempt in between would end. */
+export function ready({ client }: { client: Redis }): Promise<void> {
+  return new Promise((resolve) => client.once('ready', () => resolve()));
+}
+
 async function start(port: number, directory: string): Promise<ChildProcess> {
   const options = ['--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no'];
   const child = spawn('redis-server', ['--port', String(port), ...options], {
