@@ -104,6 +104,8 @@ export function createDemo(options: DemoOptions): { router: Router } {
   pages.get('/callback', explained, async (ctx) => {
     const query = new URLSearchParams(ctx.querystring);
     const attempt = sessions.takeAttempt(ctx, query.get('state') ?? '');
+    // Nothing is taken from such an answer. Who is signed in got here with the browser's own buttons.
+    if (!attempt && sessions.find(ctx)?.tokens) return seeOther(ctx, path);
     if (!attempt) return showProblem(ctx, UNKNOWN_ATTEMPT);
     sessions.signIn(ctx, await client.finishSignIn(query, attempt));
     seeOther(ctx, path);

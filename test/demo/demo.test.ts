@@ -134,6 +134,17 @@ describe('demo application', () => {
     assert.match((await visitor.open(demo.demoUrl)).html, /href="\/demo\/sign-in"/);
   });
 
+  it('takes nothing from an answer that comes when somebody is signed in, and shows who that is', async () => {
+    const { visitor } = await signedIn();
+    const calls = demo.calls.length;
+
+    const page = await visitor.open(`${demo.demoUrl}/callback?code=another&state=unknown`);
+
+    assert.equal(page.url, demo.demoUrl);
+    assert.match(page.html, /ana@example\.com/);
+    assert.equal(demo.calls.slice(calls).filter(({ call }) => call.startsWith('POST')).length, 0);
+  });
+
   it('says in plain words that the person declined', async () => {
     demo.peer.denyWith = { error: 'access_denied', error_description: 'End-User aborted interaction' };
 
@@ -206,10 +217,10 @@ describe('demo application', () => {
       assert.match(page.html, /cannot be finished here/);
     });
 
-    it('an answer that was used before', async () => {
+    it('an answer that was used before, once the sign-in it made is over', async () => {
       const visitor = createVisitor();
       const callback = await callbackOf(visitor);
-      await visitor.open(callback);
+      await visitor.submit(await visitor.open(callback), '/demo/sign-out');
 
       const page = await visitor.open(callback);
 
