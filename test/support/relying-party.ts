@@ -42,7 +42,7 @@ export const CODE_VERIFIER = randomBytes(32).toString('base64url');
 export const CODE_CHALLENGE = createHash('sha256').update(CODE_VERIFIER).digest('base64url');
 
 export async function createRelyingParty(
-  app: TestApp,
+  app: Pick<TestApp, 'services'>,
   { issuer, actor }: TestTenant,
   client: { name?: string; metadata?: Record<string, unknown> } & Partial<Omit<NewClient, 'metadata'>> = {},
 ): Promise<RelyingParty> {

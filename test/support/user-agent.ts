@@ -18,7 +18,10 @@ interface Cookie {
 
 export type UserAgent = ReturnType<typeof createUserAgent>;
 
-export function createUserAgent() {
+/** @param send how requests are made, for those that should not go where the URL says */
+export function createUserAgent(
+  send: (url: string, init: RequestInit) => Promise<Response> = (url, init) => fetch(url, init),
+) {
   const cookies: Cookie[] = [];
 
   async function request(url: string, init: RequestInit = {}): Promise<Page> {
@@ -28,7 +31,7 @@ export function createUserAgent() {
     );
     const headers = new Headers({ accept: 'text/html', ...(init.headers as Record<string, string>) });
     if (sent.length > 0) headers.set('cookie', sent.map(({ name, value }) => `${name}=${value}`).join('; '));
-    const response = await fetch(url, { ...init, headers, redirect: 'manual' });
+    const response = await send(url, { ...init, headers, redirect: 'manual' });
     for (const header of response.headers.getSetCookie()) store(header);
     const location = response.headers.get('location');
     return {

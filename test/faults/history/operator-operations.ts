@@ -1,0 +1,31 @@
+import { AppError } from '../../../src/lib/errors.ts';
+import type { Caller } from './protocol-operations.ts';
+import type { Happening, HistoryRecord, OperationOutcome, Recorder } from './record.ts';
+import type { Person, World } from './world.ts';
+
+export type OperatorOperations = ReturnType<typeof createOperatorOperations>;
+
+/** What an operator does; it goes to the database by itself and reaches the servers through it. */
+export function createOperatorOperations({ services, tenant: { actor } }: World, recorder: Recorder) {
+  async function perform(caller: Caller, happening: Happening, work: () => Promise<unknown>) {
+    const invokedAt = recorder.now();
+    let outcome: OperationOutcome = 'ok';
+    let detail = '';
+    try {
+      await work();
+    } catch (err) {
+      outcome = err instanceof AppError ? 'refused' : 'unknown';
+      detail = err instanceof Error ? err.message.slice(0, 100) : String(err);
+    }
+    return recorder.add({ ...caller, invokedAt, outcome, detail, ...happening });
+  }
+
+  return {
+    disable: (caller: Caller, { id }: Person): Promise<HistoryRecord> =>
+      perform(caller, { kind: 'disable', user: id }, () => services.users.disable(actor, id)),
+    enable: (caller: Caller, { id }: Person): Promise<HistoryRecord> =>
+      perform(caller, { kind: 'enable', user: id }, () => services.users.enable(actor, id)),
+    rotateKeys: (caller: Caller): Promise<HistoryRecord> =>
+      perform(caller, { kind: 'rotate-keys' }, () => services.keys.rotate(actor, {})),
+  };
+}

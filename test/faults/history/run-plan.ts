@@ -1,0 +1,42 @@
+import type { Installation } from '../support/installation.ts';
+import { isReady } from '../support/server-process.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createExecutor } from './executor.ts';
+import { createNemesis } from './nemesis.ts';
+import type { Plan } from './plan.ts';
+import { createRecorder } from './record.ts';
+import type { HistoryRecord } from './record.ts';
+import { createWorld } from './world.ts';
+
+const POLL_MS = 20;
+
+/** Carries a plan out against an installation, in a tenant of its own. @returns what happened */
+export async function runPlan(
+  installation: Omit<Installation, 'close'>,
+  { shape, operations, faults }: Plan,
+): Promise<HistoryRecord[]> {
+  const world = await createWorld(installation, shape);
+  const recorder = createRecorder();
+  const executor = createExecutor(world, recorder, shape);
+  const nemesis = createNemesis(installation, recorder, faults);
+  let done = 0;
+
+  await Promise.all(
+    Array.from({ length: shape.workers }, async (_, worker) => {
+      for (const operation of operations) {
+        if (operation.worker !== worker) continue;
+        await executor.run(operation);
+        done += 1;
+        nemesis.progress(done);
+      }
+    }),
+  );
+  await nemesis.settle();
+  await allReady(installation);
+  await executor.audit();
+  return recorder.records;
+}
+
+async function allReady({ servers }: Pick<Installation, 'servers'>): Promise<void> {
+  for (const { url } of servers) while (!(await isReady(url))) await delay(POLL_MS);
+}

@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto';
+import type { Services } from '../../../src/services.ts';
+import { GOOD_PASSWORD } from '../../support/app.ts';
+import type { TestTenant } from '../../support/app.ts';
+import { REDIRECT_URI } from '../../support/relying-party.ts';
+import type { Balancer } from '../support/balancer.ts';
+import type { Shape } from './plan.ts';
+
+/** A tenant of its own with people and apps: nothing of one run is seen in another. */
+export interface World {
+  tenant: TestTenant;
+  issuer: string;
+  balancer: Balancer;
+  services: Services;
+  users: readonly Person[];
+  apps: readonly App[];
+}
+
+export interface Person {
+  id: string;
+  email: string;
+}
+
+export interface App {
+  clientId: string;
+  authorization: string;
+}
+
+export async function createWorld(
+  {
+    services,
+    balancer,
+    tenant: makeTenant,
+  }: { services: Services; balancer: Balancer; tenant: () => Promise<TestTenant> },
+  shape: Pick<Shape, 'users' | 'apps'>,
+): Promise<World> {
+  const tenant = await makeTenant();
+  return {
+    tenant,
+    issuer: tenant.issuer,
+    balancer,
+    services,
+    users: await Promise.all(times(shape.users, () => createPerson(services, tenant))),
+    apps: await Promise.all(times(shape.apps, () => createApp(services, tenant))),
+  };
+}
+
+export async function createPerson(services: Services, { actor }: TestTenant): Promise<Person> {
+  const email = `${randomBytes(6).toString('hex')}@example.com`;
+  const { id } = await services.users.create(actor, { email, password: GOOD_PASSWORD, emailVerified: true });
+  return { id, email };
+}
+
+/** An app of the house, so that nobody is asked for consent. */
+export async function createApp(services: Services, { actor }: TestTenant): Promise<App> {
+  const { client, secret } = await services.clients.create(actor, {
+    name: 'App under faults',
+    firstParty: true,
+    metadata: {
+      redirect_uris: [REDIRECT_URI],
+      grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+      response_types: ['code'],
+      token_endpoint_auth_method: 'client_secret_basic',
+    },
+  });
+  const credentials = Buffer.from(`${client.clientId}:${secret}`).toString('base64');
+  return { clientId: client.clientId, authorization: `Basic ${credentials}` };
+}
+
+function times<Result>(count: number, make: () => Result): Result[] {
+  return Array.from({ length: count }, make);
+}

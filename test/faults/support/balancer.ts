@@ -1,0 +1,72 @@
+import { createHttpClient } from './http-client.ts';
+import type { HttpRequest, Outcome } from './http-client.ts';
+
+/**
+ * What stands in front of several servers: takes requests for the public URL, hands each to one server,
+ * and to the next one where nobody listens. It never repeats a request of which a byte was sent.
+ */
+export interface Balancer {
+  /**
+   * @param request below the public URL
+   * @param first which server is asked first; they take turns otherwise
+   */
+  send(request: HttpRequest, first?: number): Promise<Outcome>;
+  /** For user agents. @throws {RequestFailed} unless there is an answer */
+  fetch(url: string, init: RequestInit, first?: number): Promise<Response>;
+  close(): void;
+}
+
+export class RequestFailed extends Error {
+  readonly outcome: Outcome;
+
+  constructor(outcome: Outcome) {
+    super(outcome.kind === 'lost' ? `the request was lost: ${outcome.reason}` : 'nobody listens');
+    this.outcome = outcome;
+  }
+}
+
+export function createBalancer({
+  publicUrl,
+  urls,
+  timeoutMs = 30_000,
+}: {
+  publicUrl: string;
+  urls: readonly string[];
+  timeoutMs?: number;
+}): Balancer {
+  const http = createHttpClient({ timeoutMs });
+  let turn = 0;
+
+  async function send(request: HttpRequest, first?: number): Promise<Outcome> {
+    if (!request.url.startsWith(publicUrl)) throw new Error(`not below ${publicUrl}: ${request.url}`);
+    if (first === undefined) turn += 1;
+    const from = first ?? turn;
+    let outcome: Outcome | undefined;
+    for (let tried = 0; tried < urls.length; tried += 1) {
+      const url = urls[(from + tried) % urls.length] ?? '';
+      outcome = await http.send({ ...request, url: url + request.url.slice(publicUrl.length) });
+      if (outcome.kind !== 'refused') break;
+    }
+    return outcome ?? { kind: 'refused', milliseconds: 0 };
+  }
+
+  return {
+    send,
+    async fetch(url, init, first) {
+      const form = init.body instanceof URLSearchParams ? Object.fromEntries(init.body) : undefined;
+      const headers = Object.fromEntries(new Headers(init.headers));
+      const outcome = await send({ url, headers, ...(form ? { form } : {}) }, first);
+      if (outcome.kind !== 'answered') throw new RequestFailed(outcome);
+      return toResponse(outcome);
+    },
+    close: () => http.close(),
+  };
+}
+
+function toResponse({ status, headers, body }: Extract<Outcome, { kind: 'answered' }>): Response {
+  const copy = new Headers();
+  for (const [name, value] of Object.entries(headers)) {
+    for (const one of [value].flat()) if (one !== undefined) copy.append(name, one);
+  }
+  return new Response([204, 304].includes(status) ? null : body, { status, headers: copy });
+}
