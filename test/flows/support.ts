@@ -31,6 +31,8 @@ type ClientOptions = Parameters<typeof createRelyingParty>[2];
 export interface Party extends RelyingParty {
   /** Goes where the app's "Sign in" leads. */
   start(page: Page, params?: Record<string, string | undefined>): Promise<void>;
+  /** The same with a request that the app has pushed (RFC 9126). */
+  startPushed(page: Page, params?: Record<string, string>): Promise<void>;
 }
 
 export async function startWorld(): Promise<World> {
@@ -72,6 +74,15 @@ export async function startWorld(): Promise<World> {
       redeem: (code, params) => rp.redeem(code, { redirect_uri: redirectUri, ...params }),
       async start(page, params = {}) {
         await page.goto(rp.authorizationUrl({ redirect_uri: redirectUri, ...params }));
+      },
+      async startPushed(page, params = {}) {
+        const request = new URL(rp.authorizationUrl({ redirect_uri: redirectUri, ...params })).searchParams;
+        const { body } = await rp.call('/par', Object.fromEntries(request));
+        const query = new URLSearchParams({
+          client_id: rp.clientId,
+          request_uri: String(body['request_uri']),
+        });
+        await page.goto(`${home.issuer}/authorize?${query.toString()}`);
       },
     };
   }
