@@ -61,8 +61,13 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   let stopping = false;
   let reattaching: Promise<void> | undefined;
   let session = await attach(place, programs);
+  try {
+    await createDatabase(session);
+  } catch (err) {
+    await session.end();
+    throw err;
+  }
   watch();
-  await createDatabase(session);
   log.debug({ home: place.home, version: programs.version }, 'embedded PostgreSQL is ready');
 
   /** Without its session this process would not count, and another one could stop the server under it. */
@@ -106,25 +111,27 @@ async function attach(place: Place, programs: Programs): Promise<Client> {
   let starting = false;
   while (Date.now() < deadline) {
     const session = await connect(place);
-    if (session) {
-      if (await ask(session, 'pg_try_advisory_lock_shared', USERS_LOCK)) return session;
-      // The last user is stopping it.
-      await session.end();
-    } else if (!starting && (await findPostmaster(place.cluster)) === undefined) {
+    if (session && (await becomeUser(session))) return session;
+    await session?.end();
+
+    if (session || (await findPostmaster(place.cluster)) !== undefined) {
+      // It runs, for others: a start of ours that lost against theirs was no failure.
+      attempts = 0;
+    } else if (!starting) {
       if (attempts === START_ATTEMPTS) break;
       if (attempts > 0) await sleep(RETRY_MS);
       attempts += 1;
-      await removeStaleLocks(place.cluster, place.sockets);
       starting = true;
+      await removeStaleLocks(place.cluster, place.sockets);
       await spawnPostmaster(place, programs, () => {
         starting = false;
       });
     }
     await sleep(POLL_MS);
   }
-  throw new EmbeddedPostgresError(
-    `The embedded PostgreSQL server does not start; its log ${place.log} ends with:\n${await logTail(place)}\n`,
-  );
+  throw new EmbeddedPostgresError('The embedded PostgreSQL server does not start', {
+    detail: `Its log ${place.log} ends with:\n${await logTail(place)}`,
+  });
 }
 
 /** @returns undefined when nobody listens, or not yet, or not any more */
@@ -161,6 +168,15 @@ async function createDatabase(session: Client): Promise<void> {
     if (!database.rowCount) await session.query(`CREATE DATABASE ${name} OWNER ${name}`);
   } finally {
     await session.query('SELECT pg_advisory_unlock($1)', [SETUP_LOCK]);
+  }
+}
+
+/** @returns false when the last user is stopping the server, or has just stopped it */
+async function becomeUser(session: Client): Promise<boolean> {
+  try {
+    return await ask(session, 'pg_try_advisory_lock_shared', USERS_LOCK);
+  } catch {
+    return false;
   }
 }
 

@@ -289,6 +289,6 @@ describe('embedded PostgreSQL', () => {
   it('says why it does not start, with the end of its log', async () => {
     await overwrite('postgresql.conf', 'no_such_setting = on\n');
 
-    await assert.rejects(start(), /no_such_setting.*Set DATABASE_URL/s);
+    await assert.rejects(start(), /does not start\. Set DATABASE_URL.*no_such_setting/s);
   });
 });
