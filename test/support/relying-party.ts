@@ -19,8 +19,16 @@ export interface RelyingParty {
     params: Record<string, string>,
     options?: { baseUrl?: string; headers?: Record<string, string> },
   ): Promise<TokenResponse>;
-  redeem(code: string, params?: Record<string, string>): Promise<TokenResponse>;
-  refresh(refreshToken: string, params?: Record<string, string>): Promise<TokenResponse>;
+  redeem(
+    code: string,
+    params?: Record<string, string>,
+    headers?: Record<string, string>,
+  ): Promise<TokenResponse>;
+  refresh(
+    refreshToken: string,
+    params?: Record<string, string>,
+    headers?: Record<string, string>,
+  ): Promise<TokenResponse>;
   /** Calls any endpoint of the tenant as this client. */
   call(path: string, params: Record<string, string>, options?: { baseUrl?: string }): Promise<TokenResponse>;
 }
@@ -57,7 +65,7 @@ export async function createRelyingParty(
       ...metadata,
     },
     ...fields,
-  } as NewClient);
+  });
   const { clientId } = created.client;
   const clientSecret = created.secret;
   const email = `${randomBytes(4).toString('hex')}@example.com`;
@@ -85,7 +93,7 @@ export async function createRelyingParty(
         ...params,
       };
       for (const [name, value] of Object.entries(all)) if (value !== undefined) query.set(name, value);
-      return `${issuer}/authorize?${query}`;
+      return `${issuer}/authorize?${query.toString()}`;
     },
 
     async signIn(agent = createUserAgent(), params = {}) {
@@ -99,16 +107,19 @@ export async function createRelyingParty(
     },
 
     token: (params, { baseUrl = issuer, headers = {} } = {}) => send(`${baseUrl}/token`, params, headers),
-    redeem: (code, params = {}) =>
-      rp.token({
-        grant_type: 'authorization_code',
-        code,
-        redirect_uri: REDIRECT_URI,
-        code_verifier: CODE_VERIFIER,
-        ...params,
-      }),
-    refresh: (refreshToken, params = {}) =>
-      rp.token({ grant_type: 'refresh_token', refresh_token: refreshToken, ...params }),
+    redeem: (code, params = {}, headers = {}) =>
+      rp.token(
+        {
+          grant_type: 'authorization_code',
+          code,
+          redirect_uri: REDIRECT_URI,
+          code_verifier: CODE_VERIFIER,
+          ...params,
+        },
+        { headers },
+      ),
+    refresh: (refreshToken, params = {}, headers = {}) =>
+      rp.token({ grant_type: 'refresh_token', refresh_token: refreshToken, ...params }, { headers }),
     call: (path, params, { baseUrl = issuer } = {}) => send(`${baseUrl}${path}`, params, {}),
   };
   return rp;
