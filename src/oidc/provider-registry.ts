@@ -79,7 +79,12 @@ export function createProviderRegistry(
     ).filter((entry) => entry !== undefined);
     if (loaded.length === 0) return;
 
-    const versions = new Map((await tenantStore(deps.db).versions()).map((version) => [version.id, version]));
+    const versions = new Map(
+      (await tenantStore(deps.db).versions(loaded.map(({ tenant }) => tenant.id))).map((version) => [
+        version.id,
+        version,
+      ]),
+    );
     for (const entry of loaded) {
       const version = versions.get(entry.tenant.id);
       if (version?.oidcVersion !== entry.tenant.oidcVersion) await swap(entry.tenant.slug);

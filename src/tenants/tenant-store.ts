@@ -89,8 +89,8 @@ export function tenantStore(db: Db) {
     },
 
     /** What replicas poll to learn that something they hold in memory has changed. */
-    async versions(): Promise<Pick<Tenant, 'id' | 'oidcVersion' | 'configVersion'>[]> {
-      const list = await rows().select('id', 'oidc_version', 'config_version');
+    async versions(ids: readonly string[]): Promise<Pick<Tenant, 'id' | 'oidcVersion' | 'configVersion'>[]> {
+      const list = await rows().select('id', 'oidc_version', 'config_version').whereIn('id', ids);
       return list.map((row) => ({
         id: row.id,
         oidcVersion: row.oidc_version,
