@@ -33,8 +33,8 @@ let interrupted = false;
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
+    running?.kill(interrupted ? 'SIGKILL' : 'SIGTERM');
     interrupted = true;
-    running?.kill('SIGTERM');
   });
 }
 
