@@ -133,6 +133,32 @@ export const environmentSchema = z.object({
     description:
       'Passwords hashed at the same time by a process; set it to the number of cores. More wait in a bounded queue, then get 503 with `Retry-After`.',
   }),
+  GATEHOUSE_RATE_LIMITS: flag.default(true).meta({
+    description:
+      'Limits on who asks or guesses too often; see docs/rate-limits.md. Off is for benchmarks: then nothing keeps anybody from guessing passwords.',
+  }),
+  GATEHOUSE_RATE_LIMIT_PAGES: integer(1, 1_000_000).default(1200).meta({
+    description:
+      'Requests to pages, and authorization requests, per minute and network (an IPv4 address or an IPv6 /64).',
+  }),
+  GATEHOUSE_RATE_LIMIT_FORMS: integer(1, 1_000_000).default(300).meta({
+    description: 'Forms sent per minute and network.',
+  }),
+  GATEHOUSE_RATE_LIMIT_REFUSALS: integer(1, 1_000_000).default(300).meta({
+    description:
+      'Refused requests of apps and APIs (token, introspection, revocation, userinfo) per minute and network. What succeeds is not limited.',
+  }),
+  GATEHOUSE_RATE_LIMIT_CLIENT: integer(1, 1_000_000).default(100).meta({
+    description:
+      'Wrong secrets per minute and client, from networks this client has not authenticated from in the last hour.',
+  }),
+  GATEHOUSE_SIGN_IN_ATTEMPTS: integer(3, 100).default(10).meta({
+    description:
+      'Failed sign-ins in a row at one account before the next has to wait, first 30 seconds, then twice as long each time up to an hour. At 100 the account is closed to new browsers until `gatehouse user unlock`.',
+  }),
+  GATEHOUSE_SIGN_IN_ATTEMPTS_PER_NETWORK: integer(3, 1_000_000).default(100).meta({
+    description: 'Failed sign-ins within ten minutes from one network, at whatever accounts.',
+  }),
   GATEHOUSE_DRAIN_SECONDS: integer(1, 600).default(20).meta({
     description: 'After SIGTERM, how long requests that are under way may take to finish.',
   }),
@@ -269,6 +295,20 @@ function toConfig(env: Environment) {
     jwksMaxAgeSeconds: env.GATEHOUSE_JWKS_MAX_AGE_SECONDS,
     passwordMinLength: env.GATEHOUSE_PASSWORD_MIN_LENGTH,
     passwordHashers: env.GATEHOUSE_PASSWORD_HASHERS,
+    rateLimits: env.GATEHOUSE_RATE_LIMITS
+      ? {
+          pages: env.GATEHOUSE_RATE_LIMIT_PAGES,
+          forms: env.GATEHOUSE_RATE_LIMIT_FORMS,
+          refusals: env.GATEHOUSE_RATE_LIMIT_REFUSALS,
+          client: env.GATEHOUSE_RATE_LIMIT_CLIENT,
+        }
+      : undefined,
+    signInLimits: env.GATEHOUSE_RATE_LIMITS
+      ? {
+          perAccount: env.GATEHOUSE_SIGN_IN_ATTEMPTS,
+          perNetwork: env.GATEHOUSE_SIGN_IN_ATTEMPTS_PER_NETWORK,
+        }
+      : undefined,
     drainSeconds: env.GATEHOUSE_DRAIN_SECONDS,
     demo: env.GATEHOUSE_DEMO ?? env.NODE_ENV === 'development',
   };

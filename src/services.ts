@@ -1,4 +1,5 @@
 import { administrators } from './access/administrators.ts';
+import { createSignInAttempts } from './attempts/sign-in-attempts.ts';
 import { clientStore } from './clients/client-store.ts';
 import { createClientService } from './clients/client-service.ts';
 import type { Config } from './config.ts';
@@ -68,7 +69,8 @@ export function createServices({
   const usersOn = (on: Db) =>
     createUserService({ db: on, now, hasher, passwordPolicy, revokeAccess: revokeUserAccess });
   const users = usersOn(db);
-  const passwordSignIn = createPasswordSignIn({ db, now, hasher });
+  const signInAttempts = createSignInAttempts({ db, limits: config.signInLimits });
+  const passwordSignIn = createPasswordSignIn({ db, now, hasher, attempts: signInAttempts });
   const clients = createClientService({
     db,
     now,
@@ -104,6 +106,7 @@ export function createServices({
     tenants,
     keys,
     users,
+    signInAttempts,
     passwordSignIn,
     clients,
     resources,

@@ -32,6 +32,7 @@ import { addUserDisable, addUserEnable } from './commands/user-disable.ts';
 import { addUserList } from './commands/user-list.ts';
 import { addUserSetPassword } from './commands/user-set-password.ts';
 import { addUserShow } from './commands/user-show.ts';
+import { addUserUnlock } from './commands/user-unlock.ts';
 
 type AddCommand = (group: Command, io: CliIo) => void;
 
@@ -47,6 +48,7 @@ const GROUPS: readonly { name: string; description: string; commands: readonly A
       addUserSetPassword,
       addUserDisable,
       addUserEnable,
+      addUserUnlock,
       addUserDelete,
     ],
   },

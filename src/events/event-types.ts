@@ -14,6 +14,7 @@ export const EVENT_TYPES = {
   'user.password_changed': "A user's password was set or replaced.",
   'user.disabled': 'A user was locked out by an administrator; sessions and grants ended.',
   'user.enabled': 'A disabled user may sign in again.',
+  'user.unlocked': "A user's failed sign-ins were forgotten, so that the next one need not wait.",
   'user.deleted': 'A user was deleted; sessions and grants ended.',
 
   'client.created': 'A client was registered.',

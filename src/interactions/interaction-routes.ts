@@ -132,7 +132,7 @@ export function interactionRoutes(deps: InteractionDeps) {
       const actor = anonymousActor(ctx, interaction.tenantProvider.tenant.id);
       const outcome = await passwordStep(
         interaction.state,
-        { email, password: form.password },
+        { email, password: form.password, isKnownBrowser: knowsAccount(interaction, email) },
         { actor, signIn },
       );
       await proceed(ctx, interaction, outcome);
@@ -195,16 +195,24 @@ export function interactionRoutes(deps: InteractionDeps) {
       seeOther(ctx, await finishLogin(ctx, interaction, { user, methods, at: now() }));
       return;
     }
-    if (outcome.state.error?.reason === 'busy') {
+    const { error } = outcome.state;
+    if (error?.reason === 'busy' || error?.reason === 'throttled') {
       // Nothing was judged, so nothing is kept; the status tells machines what the page tells people.
-      ctx.status = 503;
-      ctx.set('Retry-After', '2');
+      const isBusy = error.reason === 'busy';
+      ctx.status = isBusy ? 503 : 429;
+      ctx.set('Retry-After', isBusy ? '2' : String(error.retryAfterSeconds));
       await show(ctx, 'password', { ...interaction, state: outcome.state });
       return;
     }
     await saveState(interaction, outcome.state);
     seeOther(ctx, pathOf(nextScreen(outcome.state, interaction.situation), interaction.basePath));
   }
+}
+
+/** Whether the account was signed in to on this browser before. */
+function knowsAccount({ known, sessionUser }: InteractionContext, email: string): boolean {
+  const addresses = [sessionUser?.email, ...known.map(({ user }) => user.email)];
+  return addresses.some((address) => address?.toLowerCase() === email.toLowerCase());
 }
 
 async function saveState(

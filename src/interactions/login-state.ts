@@ -29,6 +29,7 @@ const loginErrorSchema = z.discriminatedUnion('reason', [
   z.object({ reason: z.literal('password_missing') }),
   z.object({ reason: z.literal('mismatch') }),
   z.object({ reason: z.literal('busy') }),
+  z.object({ reason: z.literal('throttled'), retryAfterSeconds: z.number() }),
 ]);
 
 export type LoginError = z.output<typeof loginErrorSchema>;

@@ -102,6 +102,8 @@ function passwordError(error: LoginError | undefined): PasswordError | null {
     case 'mismatch':
     case 'busy':
       return { reason: error.reason };
+    case 'throttled':
+      return error;
     case 'email_missing':
     case 'email_malformed':
     case undefined:

@@ -34,10 +34,13 @@ export function accountStep(state: LoginState, { email }: { email: string }): St
   return { kind: 'advance', state: { ...rest, step: 'password', email } };
 }
 
-/** @param email whose password it is, as the state has it: never as the form says */
+/**
+ * @param email whose password it is, as the state has it: never as the form says
+ * @param isKnownBrowser whether the account was signed in to on this browser before
+ */
 export async function passwordStep(
   state: LoginState,
-  { email, password }: { email: string; password: string },
+  { email, password, isKnownBrowser }: { email: string; password: string; isKnownBrowser: boolean },
   { actor, signIn }: { actor: Actor; signIn: PasswordSignIn },
 ): Promise<StepOutcome> {
   const retry = (error: LoginState['error']): StepOutcome => ({
@@ -47,10 +50,10 @@ export async function passwordStep(
   if (password === '') return retry({ reason: 'password_missing' });
 
   try {
-    const outcome = await signIn.verify(actor, { email, password });
-    return outcome.ok
-      ? { kind: 'authenticated', user: outcome.user, methods: ['pwd'] }
-      : retry({ reason: 'mismatch' });
+    const outcome = await signIn.verify(actor, { email, password, isKnownBrowser });
+    if (outcome.ok) return { kind: 'authenticated', user: outcome.user, methods: ['pwd'] };
+    if (outcome.reason !== 'throttled') return retry({ reason: 'mismatch' });
+    return retry({ reason: 'throttled', retryAfterSeconds: outcome.retryAfterSeconds });
   } catch (err) {
     if (err instanceof AppError && err.code === 'password.busy') return retry({ reason: 'busy' });
     throw err;

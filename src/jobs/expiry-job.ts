@@ -17,6 +17,7 @@ export const EXPIRING_TABLES = [
   'revoked_tokens',
   'login_states',
   'one_time_tokens',
+  'attempt_counters',
 ] as const;
 
 const BATCH = 500;

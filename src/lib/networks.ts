@@ -24,6 +24,22 @@ export function parseAddress(text: string): Address | undefined {
   return isIP(withoutZone) === 0 ? undefined : ipaddr.process(withoutZone);
 }
 
+/**
+ * Whose address it is, for counting: of IPv6 the /64, of which everybody has a whole one at least, so that nobody
+ * gets a new counter by taking another of their addresses.
+ * @returns `192.0.2.1`, `2001:db8:1:2::/64`, or the text itself where it is no address
+ */
+export function networkOf(address: string): string {
+  if (!address.includes(':')) return address;
+  const parsed = parseAddress(address);
+  if (parsed === undefined || parsed.kind() === 'ipv4') return parsed?.toString() ?? address;
+  const { parts } = parsed as ipaddr.IPv6;
+  return `${parts
+    .slice(0, 4)
+    .map((part) => part.toString(16))
+    .join(':')}::/64`;
+}
+
 const GLOBAL_IPV6 = ipaddr.parseCIDR('2000::/3');
 
 /**

@@ -1,3 +1,4 @@
+import type { SignInAttempts } from '../attempts/sign-in-attempts.ts';
 import { isDatabaseUnavailable } from '../db/database-errors.ts';
 import type { Db } from '../db/database.ts';
 import { recordEvent } from '../events/record-event.ts';
@@ -19,7 +20,18 @@ export type SignInFailure =
   | 'user_locked'
   | 'user_disabled';
 
-export type SignInOutcome = { ok: true; user: User } | { ok: false; reason: SignInFailure };
+export type SignInOutcome =
+  | { ok: true; user: User }
+  | { ok: false; reason: SignInFailure }
+  /** Too many failures: nothing was judged. */
+  | { ok: false; reason: 'throttled'; retryAfterSeconds: number };
+
+interface Credentials {
+  email: string;
+  password: string;
+  /** This account was signed in to on this browser before. */
+  isKnownBrowser?: boolean;
+}
 
 export type PasswordSignIn = ReturnType<typeof createPasswordSignIn>;
 
@@ -27,7 +39,17 @@ export type PasswordSignIn = ReturnType<typeof createPasswordSignIn>;
  * Decides whether e-mail address and password belong to a user who may sign in. It records failures; `user.login` is
  * recorded by whoever turns the answer into a session, after all other factors.
  */
-export function createPasswordSignIn({ db, now, hasher }: { db: Db; now: Clock; hasher: PasswordHasher }) {
+export function createPasswordSignIn({
+  db,
+  now,
+  hasher,
+  attempts,
+}: {
+  db: Db;
+  now: Clock;
+  hasher: PasswordHasher;
+  attempts: Pick<SignInAttempts, 'begin'>;
+}) {
   /**
    * Every outcome costs one look-up and one hash, so that neither the answer nor its time tells who exists. While the hash
    * waits for its turn the password or the state can change: they are read again, and whoever changed is verified again, so
@@ -58,8 +80,7 @@ export function createPasswordSignIn({ db, now, hasher }: { db: Db; now: Clock; 
       const fresh = await hasher.hash(password);
       await passwordStore(db, user.tenantId).replace(user.id, old, fresh, now());
     } catch (err) {
-      const isBusy = err instanceof AppError && err.code === 'password.busy';
-      if (!isBusy && !isDatabaseUnavailable(err)) throw err;
+      if (!isBusy(err) && !isDatabaseUnavailable(err)) throw err;
     }
   }
 
@@ -70,10 +91,20 @@ export function createPasswordSignIn({ db, now, hasher }: { db: Db; now: Clock; 
      */
     async verify(
       actor: Actor,
-      { email, password }: { email: string; password: string },
+      { email: typed, password, isKnownBrowser = false }: Credentials,
     ): Promise<SignInOutcome> {
-      const { record, failure } = await decide(actor.tenantId, parseEmail(email), password);
+      const email = parseEmail(typed);
+      const attempt = await attempts.begin(actor.tenantId, { email, ip: actor.ip, isKnownBrowser });
+      if (!attempt.ok) return { ...attempt, reason: 'throttled' };
+
+      const { record, failure } = await decide(actor.tenantId, email, password).catch(
+        async (err: unknown) => {
+          if (isBusy(err)) await attempt.withdraw();
+          throw err;
+        },
+      );
       if (record && failure === undefined) {
+        await attempt.succeeded();
         await rehash(record, password);
         return { ok: true, user: record.user };
       }
@@ -84,11 +115,16 @@ export function createPasswordSignIn({ db, now, hasher }: { db: Db; now: Clock; 
           // What was typed is not recorded: people type their password into the wrong field.
           ...(record ? { target: { type: 'user', id: record.user.id } } : {}),
           reason,
+          ...(attempt.inARow === undefined ? {} : { data: { failures_in_a_row: attempt.inARow } }),
         }),
       );
       return { ok: false, reason };
     },
   };
+}
+
+function isBusy(err: unknown): boolean {
+  return err instanceof AppError && err.code === 'password.busy';
 }
 
 interface Decision {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createSignInAttempts } from '../../src/attempts/sign-in-attempts.ts';
 import { cliBench } from './support.ts';
 import type { CliBench } from './support.ts';
 
@@ -158,4 +159,17 @@ describe('gatehouse user', () => {
       assert.equal(refusal.code, 'user.not_found');
     });
   }
+
+  it('unlocks a user who failed to sign in too often', async () => {
+    await cli.json(['user', 'create', 'grace@example.com', '--no-password']);
+    const { id: tenantId } = await cli.db('tenants').where({ slug: 'default' }).first('id');
+    const attempts = createSignInAttempts({ db: cli.db, limits: { perAccount: 3, perNetwork: 100 } });
+    const guess = () =>
+      attempts.begin(tenantId, { email: 'grace@example.com', ip: undefined, isKnownBrowser: false });
+    for (let failures = 0; failures < 3; failures += 1) await guess();
+
+    await cli.json(['user', 'unlock', 'Grace@example.com']);
+
+    assert.equal((await guess()).ok, true);
+  });
 });

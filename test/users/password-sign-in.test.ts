@@ -16,6 +16,7 @@ import {
   newKey,
   operator,
   people,
+  uncounted,
   visitor,
 } from './people.ts';
 
@@ -159,7 +160,7 @@ describe('password sign-in', () => {
         return real.hash(password);
       },
     };
-    const signIn = createPasswordSignIn({ db, now: systemClock, hasher: slow });
+    const signIn = createPasswordSignIn({ db, now: systemClock, hasher: slow, attempts: uncounted });
 
     await signIn.verify(visitor(tenantId), { email, password: GOOD_PASSWORD });
 
@@ -192,7 +193,7 @@ describe('password sign-in', () => {
           return answer;
         },
       };
-      const signIn = createPasswordSignIn({ db, now: systemClock, hasher });
+      const signIn = createPasswordSignIn({ db, now: systemClock, hasher, attempts: uncounted });
 
       const outcome = await signIn.verify(visitor(tenantId), { email: user.email, password: GOOD_PASSWORD });
 
@@ -209,7 +210,7 @@ describe('password sign-in', () => {
       ...newHasher([nextKey, oldKey]),
       hash: () => Promise.reject(new AppError('password.busy', 503, 'busy')),
     };
-    const signIn = createPasswordSignIn({ db, now: systemClock, hasher });
+    const signIn = createPasswordSignIn({ db, now: systemClock, hasher, attempts: uncounted });
 
     const outcome = await signIn.verify(visitor(tenantId), { email, password: GOOD_PASSWORD });
 
@@ -230,7 +231,7 @@ describe('password sign-in', () => {
         return answer;
       },
     };
-    const refusing = createPasswordSignIn({ db, now: systemClock, hasher: crowded });
+    const refusing = createPasswordSignIn({ db, now: systemClock, hasher: crowded, attempts: uncounted });
 
     for (const typed of [email, 'nobody@example.com']) {
       await assert.rejects(refusing.verify(visitor(tenantId), { email: typed, password: GOOD_PASSWORD }), {
@@ -259,6 +260,7 @@ describe('password sign-in', () => {
       db: broken as unknown as Knex,
       now: systemClock,
       hasher: newHasher(),
+      attempts: uncounted,
     });
 
     await assert.rejects(

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Knex } from 'knex';
 import type { Actor } from '../../src/http/actor.ts';
+import type { SignInAttempts } from '../../src/attempts/sign-in-attempts.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createKeyRing } from '../../src/lib/key-ring.ts';
 import { createPasswordHasher } from '../../src/users/password-hasher.ts';
@@ -43,6 +44,11 @@ export function visitor(tenantId: string): Actor {
   return { tenantId, type: 'anonymous', ip: '203.0.113.7', userAgent: 'test', correlationId: 'c-1' };
 }
 
+/** Tests of the limits are with the limits. */
+export const uncounted: Pick<SignInAttempts, 'begin'> = {
+  begin: async () => ({ ok: true, inARow: undefined, succeeded: async () => {}, withdraw: async () => {} }),
+};
+
 /** The services as the composition root wires them; `revoked` lists whose access was ended. */
 export function people(db: Knex, hasher: PasswordHasher = newHasher()) {
   const revoked: string[] = [];
@@ -53,7 +59,7 @@ export function people(db: Knex, hasher: PasswordHasher = newHasher()) {
     passwordPolicy: createPasswordPolicy({ minLength: 15 }),
     revokeAccess: async (_trx, _tenantId, userId) => void revoked.push(userId),
   });
-  const signIn = createPasswordSignIn({ db, now: systemClock, hasher });
+  const signIn = createPasswordSignIn({ db, now: systemClock, hasher, attempts: uncounted });
   return { users, signIn, revoked };
 }
 

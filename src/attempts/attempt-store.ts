@@ -1,0 +1,147 @@
+import { prepared } from '../db/database.ts';
+import type { Db } from '../db/database.ts';
+
+/**
+ * The queries of `attempt_counters`, bound to a tenant. Each decides and counts in one statement, under the
+ * row's lock, so that of any number of attempts at once, in any number of processes, no more get through
+ * than may.
+ *
+ * What is counted is hashed by the database, in the letter case that its own look-ups ignore: a spelling
+ * that finds the same account cannot have a counter of its own.
+ */
+export interface Budget {
+  /** What the attempts are at, or where they come from. */
+  subject: string;
+}
+
+/** Attempts at one thing in a row; after each, the next must wait for as long as its place in the row says. */
+export interface RowBudget extends Budget {
+  /** Seconds to wait after the first attempt, the second, and so on; the last one holds for all that follow. */
+  waitSeconds: readonly number[];
+  /** How long after the last attempt the row is forgotten. */
+  keptSeconds: number;
+}
+
+/** So many attempts within a time that begins with the first one. */
+export interface WindowBudget extends Budget {
+  limit: number;
+  windowSeconds: number;
+}
+
+const ID = `sha256(convert_to(lower(?), 'UTF8'))`;
+// The statement's row, whatever it counts: one that has expired begins anew.
+const NEXT = `(CASE WHEN c.expires_at <= now() THEN 1 ELSE c.attempts + 1 END)`;
+const WAITS = '(SELECT w FROM waits)';
+const waitAfter = (attempts: string) => `${WAITS}[least(${attempts}, array_length(${WAITS}, 1))]`;
+const seconds = (amount: string) => `make_interval(secs => ${amount})`;
+const blockedUntil = (attempts: string) => `now() + nullif(${seconds(waitAfter(attempts))}, interval '0')`;
+
+// Takes: tenant, subject, window, limit.
+const COUNT_WINDOW = `
+  INSERT INTO attempt_counters AS c (tenant_id, id_hash, expires_at)
+  VALUES (?::uuid, ${ID}, now() + ${seconds('?::float8')})
+  ON CONFLICT (tenant_id, id_hash) DO UPDATE SET
+    attempts = ${NEXT},
+    expires_at = CASE WHEN c.expires_at <= now() THEN excluded.expires_at ELSE c.expires_at END,
+    updated_at = now()
+  WHERE c.expires_at <= now() OR c.attempts < ?::int
+  RETURNING attempts`;
+
+// Takes: kept seconds; tenant, subject.
+const countRow = (from: string) => `
+  INSERT INTO attempt_counters AS c (tenant_id, id_hash, blocked_until, expires_at)
+  SELECT ?::uuid, ${ID}, ${blockedUntil('1')}, now() + kept FROM ${from}
+  ON CONFLICT (tenant_id, id_hash) DO UPDATE SET
+    attempts = ${NEXT},
+    blocked_until = ${blockedUntil(NEXT)},
+    expires_at = greatest(excluded.expires_at, ${blockedUntil(NEXT)}),
+    updated_at = now()
+  WHERE c.expires_at <= now() OR c.blocked_until IS NULL OR c.blocked_until <= now()
+  RETURNING attempts`;
+
+const PARAMETERS = `waits AS (SELECT ?::int[] AS w), life AS (SELECT ${seconds('?::float8')} AS kept)`;
+
+// Losing a point given back costs nobody but whoever gets it, and waiting for the disk costs everybody.
+const UNHURRIED = `unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))`;
+
+// Takes: tenant, subject. The window's row is locked before the other one everywhere, or two sign-ins could
+// wait for each other; whoever reads `done` comes after it.
+const GIVE_BACK_WINDOW = `
+  given_back AS (
+    UPDATE attempt_counters SET attempts = attempts - 1, updated_at = now() FROM unhurried
+     WHERE tenant_id = ?::uuid AND id_hash = ${ID} AND attempts > 0
+    RETURNING 1),
+  done AS (SELECT count(*) FROM given_back)`;
+
+export function attemptStore(db: Db, tenantId: string) {
+  return {
+    /**
+     * Counts an attempt, if both budgets allow it; the window's is asked first, so that whoever has used it
+     * up cannot spend the other one as well.
+     * @returns how many in a row there were, this one included; undefined when it is refused
+     */
+    async take(row: RowBudget, window: WindowBudget | undefined): Promise<number | undefined> {
+      const parameters = [row.waitSeconds as unknown as string[], row.keptSeconds];
+      const { rows } = window
+        ? await prepared<{ attempts: number }>(
+            db,
+            'attempts-take',
+            `WITH ${PARAMETERS}, within AS (${COUNT_WINDOW}) ${countRow('within, life')}`,
+            [
+              ...parameters,
+              tenantId,
+              window.subject,
+              window.windowSeconds,
+              window.limit,
+              tenantId,
+              row.subject,
+            ],
+          )
+        : await prepared<{ attempts: number }>(
+            db,
+            'attempts-take-row',
+            `WITH ${PARAMETERS} ${countRow('life')}`,
+            [...parameters, tenantId, row.subject],
+          );
+      return rows[0]?.attempts;
+    },
+
+    /** @returns the seconds until the next attempt at each can be made; 0 when it can be made now */
+    async waits(row: RowBudget, window: WindowBudget | undefined): Promise<{ row: number; window: number }> {
+      const { rows } = await prepared<{ row: number; window: number }>(
+        db,
+        'attempts-waits',
+        `SELECT
+           coalesce((SELECT extract(epoch FROM blocked_until - now())::float8 FROM attempt_counters
+             WHERE tenant_id = ?::uuid AND id_hash = ${ID} AND expires_at > now() AND blocked_until > now()), 0) AS row,
+           coalesce((SELECT extract(epoch FROM expires_at - now())::float8 FROM attempt_counters
+             WHERE tenant_id = ?::uuid AND id_hash = ${ID} AND expires_at > now() AND attempts >= ?::int), 0) AS window`,
+        [tenantId, row.subject, tenantId, window?.subject ?? '', window?.limit ?? 1],
+      );
+      return rows[0] ?? { row: 0, window: 0 };
+    },
+
+    /** The attempt was good: the row ends, and the window gets its point back. */
+    async forget(row: Budget, window: Budget | undefined): Promise<void> {
+      await prepared(
+        db,
+        'attempts-forget',
+        `WITH ${UNHURRIED}, ${GIVE_BACK_WINDOW}
+         DELETE FROM attempt_counters USING done WHERE tenant_id = ?::uuid AND id_hash = ${ID}`,
+        [tenantId, window?.subject ?? '', tenantId, row.subject],
+      );
+    },
+
+    /** The attempt was not judged after all: both get their point back. */
+    async giveBack(row: Budget, window: Budget | undefined): Promise<void> {
+      await prepared(
+        db,
+        'attempts-give-back',
+        `WITH ${UNHURRIED}, ${GIVE_BACK_WINDOW}
+         UPDATE attempt_counters SET attempts = attempts - 1, blocked_until = NULL, updated_at = now() FROM done
+          WHERE tenant_id = ?::uuid AND id_hash = ${ID} AND attempts > 0`,
+        [tenantId, window?.subject ?? '', tenantId, row.subject],
+      );
+    },
+  };
+}

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { startTestApp } from '../support/app.ts';
+import type { TestApp, TestTenant } from '../support/app.ts';
+import { startRedisServer } from '../support/redis-server.ts';
+import type { RedisServer } from '../support/redis-server.ts';
+import { createRelyingParty } from '../support/relying-party.ts';
+import type { RelyingParty } from '../support/relying-party.ts';
+import { startReplicas } from '../support/replicas.ts';
+import type { Replica } from '../support/replicas.ts';
+import { createUserAgent, formsOf } from '../support/user-agent.ts';
+import type { Page, UserAgent } from '../support/user-agent.ts';
+
+const LIMIT = 10;
+const GUESSES = 200;
+
+describe('guessing passwords over two server processes', function () {
+  this.timeout(60_000);
+  let redis: RedisServer;
+  let app: TestApp;
+  let tenant: TestTenant;
+  let replicas: Replica[];
+  let rp: RelyingParty;
+
+  before(async () => {
+    [redis, app] = await Promise.all([startRedisServer(), startTestApp()]);
+    replicas = await startReplicas(2, app.url, {
+      GATEHOUSE_RATE_LIMITS: 'on',
+      REDIS_URL: redis.url,
+      TRUST_PROXY: '127.0.0.0/8',
+    });
+  });
+  beforeEach(async () => {
+    tenant = await app.tenant();
+    rp = await createRelyingParty(app, tenant);
+  });
+  after(async () => {
+    await Promise.all(replicas.map((replica) => replica.close()));
+    await app.close();
+    await redis.stop();
+  });
+
+  /** The page that asks for the password of an account, in a browser of its own. */
+  async function passwordPage(email: string): Promise<{ agent: UserAgent; page: Page }> {
+    const agent = createUserAgent();
+    const first = await agent.follow(await agent.get(rp.authorizationUrl()), tenant.issuer);
+    const page = await agent.follow(
+      await agent.submit(first, '/identifier', { username: email }),
+      tenant.issuer,
+    );
+    return { agent, page };
+  }
+
+  /** @param from which one of many attackers, each with an address of its own */
+  function guess({ agent, page }: Awaited<ReturnType<typeof passwordPage>>, from: number): Promise<Page> {
+    const form = formsOf(page.body).find(({ action }) => action.endsWith('/password'));
+    const base = replicas[from % replicas.length]?.url;
+    return agent.post(
+      `${base}${form?.action}`,
+      { ...form?.hidden, password: `a guess, number ${from}` },
+      { 'x-forwarded-for': `10.1.${from % 4}.${from % 250}` },
+    );
+  }
+
+  const guesses = (at: Awaited<ReturnType<typeof passwordPage>>, count = GUESSES) =>
+    Promise.all(Array.from({ length: count }, (_, index) => guess(at, index)));
+
+  const tally = (answers: Page[]) =>
+    Object.fromEntries(
+      Object.entries(Object.groupBy(answers, ({ status }) => String(status))).map(([status, group]) => [
+        status,
+        group?.length,
+      ]),
+    );
+
+  const judged = async () =>
+    (await app.db('events').where({ tenant_id: tenant.tenant.id, type: 'user.login_failed' })).length;
+
+  it('judges no more guesses at one account than the limit, however many come at once', async () => {
+    const answers = await guesses(await passwordPage(rp.user.email));
+
+    assert.deepEqual(tally(answers), { 303: LIMIT, 429: GUESSES - LIMIT });
+    assert.equal(await judged(), LIMIT);
+  });
+
+  it('says on the page and in a header how long to wait', async () => {
+    const answers = await guesses(await passwordPage(rp.user.email), LIMIT + 1);
+
+    const refused = answers.find(({ status }) => status === 429);
+    const seconds = Number(refused?.headers.get('retry-after'));
+    assert.ok(seconds > 0 && seconds <= 30, String(seconds));
+    assert.match(refused?.body ?? '', /There were too many attempts\. Wait \d+ seconds?, then try again\./);
+  });
+
+  it('treats accounts that do not exist exactly alike', async () => {
+    const answers = await guesses(await passwordPage('nobody@example.com'));
+
+    assert.deepEqual(tally(answers), { 303: LIMIT, 429: GUESSES - LIMIT });
+    assert.equal(await judged(), LIMIT);
+  });
+
+  it('keeps the limit when Redis is flushed and killed meanwhile', async () => {
+    const at = await passwordPage(rp.user.email);
+    await guesses(at, LIMIT - 2);
+
+    const [answers] = await Promise.all([guesses(at, 100), redis.flush()]);
+    const [more] = await Promise.all([guesses(at, 100), redis.kill()]);
+
+    assert.equal([...answers, ...more].filter(({ status }) => status === 303).length, 2);
+    assert.equal(await judged(), LIMIT);
+  });
+});
