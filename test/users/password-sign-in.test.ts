@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Knex } from 'knex';
 import { AppError } from '../../src/lib/errors.ts';
+import { createDatabase } from '../../src/db/database.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createKeyRing } from '../../src/lib/key-ring.ts';
 import { createPasswordHasher } from '../../src/users/password-hasher.ts';
@@ -255,9 +256,15 @@ describe('password sign-in', () => {
   });
 
   it('never takes a failing database for an unknown user', async () => {
-    const broken = { raw: () => ({ options: () => Promise.reject(new Error('database is down')) }) };
+    const unreachable = createDatabase({
+      url: 'postgresql://127.0.0.1:1/none',
+      poolMax: 1,
+      statementTimeoutMs: 500,
+      lockTimeoutMs: 500,
+      acquireTimeoutMs: 500,
+    });
     const signIn = createPasswordSignIn({
-      db: broken as unknown as Knex,
+      db: unreachable,
       now: systemClock,
       hasher: newHasher(),
       attempts: uncounted,
@@ -265,7 +272,8 @@ describe('password sign-in', () => {
 
     await assert.rejects(
       signIn.verify(visitor(tenantId), { email, password: GOOD_PASSWORD }),
-      /database is down/,
+      /ECONNREFUSED/,
     );
+    await unreachable.destroy();
   });
 });
