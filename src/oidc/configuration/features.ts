@@ -78,9 +78,10 @@ export function featuresConfiguration(context: TenantContext) {
         postLogoutSuccessSource: (ctx: KoaContextWithOIDC) => screens.signedOut(context, ctx),
       },
     },
-    // Single-page apps call from the origins they are registered to return to, and from nowhere else.
+    // Single-page apps call from the origins they are registered to return to, and from nowhere else. The
+    // scheme of a native app has the origin "null", as have pages that anybody can make.
     clientBasedCORS: (_ctx, origin, client) =>
-      (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
+      origin !== 'null' && (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
   } satisfies Configuration;
 
   /** A token is shown to the client it was issued to, and to those who speak for its audience (RFC 7662 §4). */
