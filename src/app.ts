@@ -3,6 +3,7 @@ import Router from '@koa/router';
 import Koa from 'koa';
 import type { Db } from './db/database.ts';
 import { migrationStatus } from './db/migrator.ts';
+import { databaseCounters } from './db/rate-counters.ts';
 import { isDatabaseUnavailable } from './db/database-errors.ts';
 import type { Config } from './config.ts';
 import { correlationId } from './http/correlation-id.ts';
@@ -13,6 +14,9 @@ import { createPinOrigin } from './http/pin-origin.ts';
 import { createViews } from './http/views.ts';
 import { errorHandler } from './http/error-handler.ts';
 import { health } from './http/health.ts';
+import { rateLimit } from './http/rate-limit.ts';
+import { createRateLimiter } from './http/rate-limiter.ts';
+import type { SharedCounters } from './http/rate-limiter.ts';
 import type { RequestState } from './http/request-state.ts';
 import { requestLog } from './http/request-log.ts';
 import { checkRequestTarget } from './http/request-target.ts';
@@ -25,8 +29,10 @@ import type { Logger } from './lib/logger.ts';
 import { createSafeFetch } from './lib/safe-fetch.ts';
 import { StoreUnavailable } from './oidc/adapter/store-errors.ts';
 import { cookieKeys } from './oidc/configuration/cookies.ts';
+import { createClientSecretLimit } from './oidc/client-secret-limit.ts';
 import { isProtocolPath, protocolRoutes } from './oidc/protocol-routes.ts';
 import { createProviderRegistry } from './oidc/provider-registry.ts';
+import { requestLimits } from './oidc/request-limits.ts';
 import { resolveTenant } from './oidc/tenant-state.ts';
 import type { TenantState } from './oidc/tenant-state.ts';
 import type { Services } from './services.ts';
@@ -56,6 +62,8 @@ export interface AppOptions {
   demo?: { router: Router } | undefined;
   views: ReturnType<typeof createViews>;
   assets: ReturnType<typeof createAssets>;
+  /** Where the counters of several processes meet; without it they meet in the database. */
+  sharedCounters?: SharedCounters | undefined;
 }
 
 const root = new URL('../views/', import.meta.url).pathname;
@@ -73,6 +81,10 @@ export function createApp(options: AppOptions): App {
   const pages = createInteractionPages({ views, now });
   const httpPages = createHttpPages({ views });
   const csrf = createCsrf({ key: keyRing.derive('csrf'), publicUrl });
+  const limiter = createRateLimiter({
+    stores: [...(options.sharedCounters ? [options.sharedCounters] : []), databaseCounters(db)],
+    log,
+  });
   const registry = createProviderRegistry({
     db,
     sealer,
@@ -83,6 +95,7 @@ export function createApp(options: AppOptions): App {
     settings: config,
     screens: createScreens({ pages, httpPages, now }),
     fetch: createSafeFetch({ allow: config.outboundAllow }) as typeof globalThis.fetch,
+    clientSecretLimit: createClientSecretLimit({ limiter, perMinute: config.rateLimits?.client }),
     pollMs: 500,
   });
 
@@ -102,6 +115,9 @@ export function createApp(options: AppOptions): App {
   );
   app.use(checkRequestTarget());
   app.use(health({ checks: readinessChecks(), isDraining: options.isDraining, version: options.version }));
+  if (config.rateLimits) {
+    app.use(rateLimit({ limiter, limitOf: requestLimits(config.rateLimits) }));
+  }
   app.use(assets.middleware);
   if (options.demo) app.use(options.demo.router.routes());
 
@@ -121,7 +137,12 @@ export function createApp(options: AppOptions): App {
   app.use(interactions.routes() as unknown as Koa.Middleware<RequestState>);
   app.use(landing().routes() as unknown as Koa.Middleware<RequestState>);
 
-  const pinOrigin = createPinOrigin({ publicUrl, trustProxy: config.trustProxy });
+  const pinOrigin = createPinOrigin({
+    publicUrl,
+    trustProxy: config.trustProxy,
+    // Behind a proxy that is not named, everybody seems to come from one address, and is limited as one.
+    onIgnored: () => log.warn('X-Forwarded-For is ignored: TRUST_PROXY does not name who sends it'),
+  });
   const handle = app.callback();
   return {
     registry,

@@ -10,7 +10,6 @@ import { createLogoutDeliveryJob } from './jobs/logout-delivery-job.ts';
 import { createScheduler } from './jobs/scheduler.ts';
 import { systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
-import type { Redis } from './redis/redis.ts';
 import { createServices } from './services.ts';
 import { createTenantChanges } from './tenants/tenant-changes.ts';
 import { DEFAULT_TENANT_SLUG } from './tenants/tenant.ts';
@@ -38,7 +37,7 @@ export async function startGatehouse({
   print: (text: string) => void;
 }): Promise<RunningGatehouse> {
   const { db, close: closeDatabase } = await openDatabase(config, log);
-  const redis = await openRedis(config, log);
+  const { redis, sharedCounters } = await openRedis(config, log);
   const close = async () => {
     redis?.close();
     await closeDatabase();
@@ -67,6 +66,7 @@ export async function startGatehouse({
       now: systemClock,
       version,
       demo,
+      sharedCounters,
       isDraining: () => server?.isDraining() === true,
     });
     await app.registry.get(DEFAULT_TENANT_SLUG);
@@ -117,9 +117,13 @@ export async function startGatehouse({
   }
 }
 
-async function openRedis({ redisUrl }: Config, log: Logger): Promise<Redis | undefined> {
-  if (redisUrl === undefined) return undefined;
-  // Its library takes longer to load than most of ours, and a newcomer has no Redis.
-  const { createRedis } = await import('./redis/redis.ts');
-  return createRedis({ url: redisUrl, log });
+async function openRedis({ redisUrl }: Config, log: Logger) {
+  if (redisUrl === undefined) return {};
+  // The libraries take longer to load than most of ours, and a newcomer has no Redis.
+  const [{ createRedis }, { redisCounters }] = await Promise.all([
+    import('./redis/redis.ts'),
+    import('./redis/redis-counters.ts'),
+  ]);
+  const redis = createRedis({ url: redisUrl, log });
+  return { redis, sharedCounters: redisCounters(redis) };
 }

@@ -147,8 +147,16 @@ function problem(ctx: AppContext, { status, code, message, errors }: ErrorDescri
 }
 
 function oauthError({ status, message }: ErrorDescription) {
-  const error =
-    status === 503 ? 'temporarily_unavailable' : status >= 500 ? 'server_error' : 'invalid_request';
+  return { error: oauthCode(status), error_description: oauthText(message) };
+}
+
+function oauthCode(status: number): string {
+  // RFC 6749 has no word for a limit; this one says that the same request may succeed later.
+  if (status === 503 || status === 429) return 'temporarily_unavailable';
+  return status >= 500 ? 'server_error' : 'invalid_request';
+}
+
+function oauthText(message: string): string {
   // RFC 6749 §5.2 allows no quotation marks or backslashes.
-  return { error, error_description: message.replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, "'") };
+  return message.replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, "'");
 }

@@ -10,17 +10,25 @@ import type { Networks } from '../lib/networks.ts';
 export function createPinOrigin({
   publicUrl,
   trustProxy,
+  onIgnored,
 }: {
   publicUrl: string;
   /** CIDRs of the reverse proxies. */
   trustProxy: readonly string[];
+  /** Called once, when somebody tells of a client's address whom nobody trusts to do so. */
+  onIgnored?: () => void;
 }): (req: IncomingMessage) => void {
   const { host, protocol } = new URL(publicUrl);
   const trusted = createNetworks(trustProxy);
+  let hasIgnored = false;
 
   return (req) => {
     const { headers } = req;
     const ip = clientAddress(req.socket.remoteAddress, headers['x-forwarded-for'], trusted);
+    if (!hasIgnored && headers['x-forwarded-for'] !== undefined && isPeer(ip, req.socket.remoteAddress)) {
+      hasIgnored = true;
+      onIgnored?.();
+    }
 
     for (const name of Object.keys(headers)) if (isForwarding(name)) delete headers[name];
     blankRawHeaders(req.rawHeaders, host);
@@ -53,6 +61,10 @@ export function clientAddress(
     end = comma;
   }
   return client?.toString() ?? '';
+}
+
+function isPeer(ip: string, peer: string | undefined): boolean {
+  return ip === parseAddress(peer ?? '')?.toString();
 }
 
 // Longest: an IPv6 address with brackets and port, and some white space.

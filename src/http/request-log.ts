@@ -44,5 +44,7 @@ function levelOf(status: number, path: string, finished: boolean): 'error' | 'wa
   if (HEALTH_PATHS.has(path)) return 'debug';
   if (!finished) return 'info';
   if (status >= 500) return 'error';
+  // A flood must not fill the log as well; the limit has logged its beginning.
+  if (status === 429) return 'debug';
   return status >= 400 ? 'warn' : 'info';
 }

@@ -12,6 +12,8 @@ export interface RequestState {
   /** The client's address, as told by the socket or by a trusted proxy; '' when the client is already gone. */
   ip: string;
   userAgent: string | undefined;
+  /** The request was refused as the protocol wants it, such as for a nonce to be tried again with. */
+  isRoutineRefusal?: boolean;
 }
 
 export type AppContext = ParameterizedContext<RequestState>;

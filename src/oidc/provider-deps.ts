@@ -3,6 +3,7 @@ import type { KeyRing } from '../lib/key-ring.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Sealer } from '../lib/sealer.ts';
 import type { Tenant } from '../tenants/tenant.ts';
+import type { ClientSecretLimit } from './client-secret-limit.ts';
 import type { OidcScreens } from './oidc-screens.ts';
 import type { TenantDirectory } from './tenant-directory.ts';
 
@@ -17,6 +18,7 @@ export interface ProviderDeps {
   /** SSRF-safe. */
   fetch: typeof globalThis.fetch;
   settings: ProtocolSettings;
+  clientSecretLimit: ClientSecretLimit;
 }
 
 export interface ProtocolSettings {

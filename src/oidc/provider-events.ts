@@ -43,6 +43,9 @@ export function logProviderEvents(provider: Provider): void {
   });
 }
 
+/** Answers on the way to a success: they are refusals in form only (RFC 9449 §8, RFC 8628 §3.5). */
+const ROUTINE = new Set(['use_dpop_nonce', 'authorization_pending', 'slow_down']);
+
 interface EngineError extends Error {
   error?: string;
   error_description?: string;
@@ -53,7 +56,9 @@ interface EngineError extends Error {
 function logRefusal(name: string, ctx: KoaContextWithOIDC, err: EngineError): void {
   // Answered in the engine's place, see jwt-tokens-middleware.
   if (err.error === 'unsupported_token_type') return;
-  const { log } = requestStateOf(ctx);
+  const state = requestStateOf(ctx);
+  if (ROUTINE.has(err.error ?? '')) state.isRoutineRefusal = true;
+  const { log } = state;
   const fields = {
     error: err.error,
     description: err.error_description,

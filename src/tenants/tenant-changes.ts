@@ -10,8 +10,6 @@ import { publish, subscribe } from '../redis/subscription.ts';
  * the others by a message over Redis. The versions in the database stay the truth, and everybody looks at
  * them regularly: a message that is lost costs half a second.
  */
-export type TenantChanges = ReturnType<typeof createTenantChanges>;
-
 const CHANNEL = sharedKey('tenant-changed');
 
 export function createTenantChanges({ redis }: { redis: Redis | undefined }) {

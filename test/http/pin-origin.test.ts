@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { clientAddress } from '../../src/http/pin-origin.ts';
+import { clientAddress, createPinOrigin } from '../../src/http/pin-origin.ts';
 import type { AppMiddleware } from '../../src/http/request-state.ts';
 import { createNetworks } from '../../src/lib/networks.ts';
 import { bodyOf, getRaw, PUBLIC_URL, sendRaw, startApp, statusOf, stopServers } from './support.ts';
@@ -168,5 +168,33 @@ describe('the client address', () => {
     clientAddress('10.0.0.1', addresses, counting);
 
     assert.equal(looked, 10_000);
+  });
+});
+
+describe('an X-Forwarded-For from somebody who is not trusted', () => {
+  const ignored = (trustProxy: string[]): number => {
+    let count = 0;
+    const onIgnored = () => {
+      count += 1;
+    };
+    const pin = createPinOrigin({ publicUrl: PUBLIC_URL, trustProxy, onIgnored });
+    for (let index = 0; index < 2; index += 1) {
+      const headers = { 'x-forwarded-for': '192.0.2.1' };
+      pin({
+        headers,
+        rawHeaders: [],
+        socket: { remoteAddress: '10.0.0.1' },
+        url: '/',
+      } as unknown as Parameters<typeof pin>[0]);
+    }
+    return count;
+  };
+
+  it('is told of, once', () => {
+    assert.equal(ignored([]), 1);
+  });
+
+  it('is not told of when it comes from a proxy that is trusted', () => {
+    assert.equal(ignored(['10.0.0.0/8']), 0);
   });
 });

@@ -10,6 +10,7 @@ import { systemActor } from '../../src/http/actor.ts';
 import type { Actor } from '../../src/http/actor.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import type { Logger } from '../../src/lib/logger.ts';
+import { redisCounters } from '../../src/redis/redis-counters.ts';
 import { createRedis } from '../../src/redis/redis.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { createServices } from '../../src/services.ts';
@@ -74,6 +75,7 @@ export async function startTestApp(
     now: () => new Date(),
     version: 'test',
     isDraining: () => server.isDraining(),
+    sharedCounters: redis && redisCounters(redis),
   });
   const server = await startServer({
     handler: app.handler,

@@ -38,7 +38,10 @@ export function clientRecordOf(engineClient: object): Client | undefined {
  * Clients come from the tenant's directory. The engine would hash the metadata at every look-up and
  * build clients anew beyond the hundred it keeps; here a client is built once for each of its versions.
  */
-export function extendClients(provider: Provider, { db, tenant, directory }: TenantContext): void {
+export function extendClients(
+  provider: Provider,
+  { db, tenant, directory, clientSecretLimit }: TenantContext,
+): void {
   const EngineClient = provider.Client as unknown as EngineClientClass;
   const instances = new LRUCache<string, { version: number; instance: EngineClient }>({
     max: MOST_INSTANCES,
@@ -59,7 +62,10 @@ export function extendClients(provider: Provider, { db, tenant, directory }: Ten
 
   EngineClient.prototype.compareClientSecret = async function (actual) {
     const client = clientRecordOf(this);
-    return client !== undefined && verifyClientSecret(client, actual, new Date());
+    return clientSecretLimit.compare(
+      { tenantId: tenant.id, clientId: this.clientId, ip: currentUnitOfWork()?.actor.ip },
+      () => client !== undefined && verifyClientSecret(client, actual, new Date()),
+    );
   };
 
   senders.set(provider, EngineClient.prototype.backchannelLogout);

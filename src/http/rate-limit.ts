@@ -1,0 +1,76 @@
+import { defineErrors } from '../lib/errors.ts';
+import { networkOf } from '../lib/networks.ts';
+import type { RateDecision, RateLimit, RateLimiter } from './rate-limiter.ts';
+import { requestStateOf } from './request-state.ts';
+import type { AppMiddleware } from './request-state.ts';
+
+const fail = defineErrors('http', {
+  too_many_requests: {
+    status: 429,
+    message: 'There were too many requests from your network. Wait a moment, then try again.',
+  },
+});
+
+/** How the requests of an endpoint are limited. */
+export interface EndpointLimit extends RateLimit {
+  /**
+   * `refused`: what succeeds is free, because whoever calls has credentials and may call as often as it likes;
+   * `all`: everything counts.
+   */
+  counts: 'all' | 'refused';
+}
+
+/**
+ * Limits how often one network may ask (an IPv4 address, an IPv6 /64). Every limited response tells how much
+ * is left (`RateLimit` and `RateLimit-Policy`, draft-ietf-httpapi-ratelimit-headers-10); beyond it the answer
+ * is 429 with `Retry-After`, in the form the endpoint's callers expect.
+ *
+ * @param limitOf undefined for what is not limited
+ */
+export function rateLimit({
+  limiter,
+  limitOf,
+}: {
+  limiter: RateLimiter;
+  limitOf: (method: string, path: string) => EndpointLimit | undefined;
+}): AppMiddleware {
+  return async (ctx, next) => {
+    const limit = limitOf(ctx.method, ctx.path);
+    if (!limit) return next();
+    const network = networkOf(ctx.state.ip);
+    const decision = limiter.enter(limit, network);
+    tell(ctx.res, limit, decision);
+    if (!decision.isAllowed) {
+      if (decision.isFirstRefusal) ctx.state.log.warn({ limit: limit.name, network }, 'too many requests');
+      throw fail('too_many_requests', { retryAfterSeconds: decision.resetSeconds });
+    }
+
+    if (limit.counts === 'all') {
+      limiter.leave(limit, network, true);
+      return next();
+    }
+    let status: number | undefined;
+    try {
+      await next();
+      status = ctx.res.statusCode;
+    } catch (err) {
+      status = err instanceof Error && 'status' in err ? Number(err.status) : undefined;
+      throw err;
+    } finally {
+      limiter.leave(limit, network, isRefusal(status) && requestStateOf(ctx).isRoutineRefusal !== true);
+    }
+  };
+}
+
+function tell(
+  res: { setHeader(name: string, value: string): unknown },
+  { name, perMinute }: RateLimit,
+  { remaining, resetSeconds }: RateDecision,
+): void {
+  res.setHeader('RateLimit-Policy', `"${name}";q=${perMinute};w=60`);
+  res.setHeader('RateLimit', `"${name}";r=${remaining};t=${resetSeconds}`);
+}
+
+function isRefusal(status: number | undefined): boolean {
+  return status !== undefined && status >= 400 && status < 500;
+}

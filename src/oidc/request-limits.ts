@@ -1,0 +1,48 @@
+import type { EndpointLimit } from '../http/rate-limit.ts';
+import { ROUTES } from './configuration/features.ts';
+
+/** Per minute and network. */
+export interface RequestLimits {
+  pages: number;
+  forms: number;
+  refusals: number;
+}
+
+/** Served from memory: only a flood that fills the line is too much. */
+const DOCUMENTS_PER_MINUTE = 6000;
+
+const DOCUMENTS = /^\/(\.well-known\/|jwks$|assets\/)/;
+/** Callers have credentials, and many people's requests come from one address of theirs. */
+const AUTHENTICATED = new Set<string>([
+  ROUTES.token,
+  ROUTES.userinfo,
+  ROUTES.introspection,
+  ROUTES.revocation,
+]);
+const API = /^\/api(\/|$)/;
+/** Apps may post these as well; they count like the links they mostly are. */
+const REQUESTS = new Set<string>([
+  ROUTES.authorization,
+  ROUTES.end_session,
+  ROUTES.pushed_authorization_request,
+]);
+const TENANT = /^\/t\/[^/]+/;
+
+/** Which limit a request counts for; health probes are answered before. */
+export function requestLimits(limits: RequestLimits): (method: string, path: string) => EndpointLimit {
+  const documents = limit('documents', DOCUMENTS_PER_MINUTE, 'all');
+  const pages = limit('pages', limits.pages, 'all');
+  const forms = limit('forms', limits.forms, 'all');
+  const refusals = limit('refusals', limits.refusals, 'refused');
+
+  return (method, fullPath) => {
+    const path = fullPath.startsWith('/t/') ? fullPath.replace(TENANT, '') : fullPath;
+    if (AUTHENTICATED.has(path) || API.test(path)) return refusals;
+    if (DOCUMENTS.test(path)) return documents;
+    return method === 'POST' && !REQUESTS.has(path) ? forms : pages;
+  };
+}
+
+function limit(name: string, perMinute: number, counts: EndpointLimit['counts']): EndpointLimit {
+  return { name, perMinute, counts };
+}
