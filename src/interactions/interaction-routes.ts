@@ -220,7 +220,9 @@ async function saveState(
   state: LoginState,
 ): Promise<void> {
   const { db, tenant, sealer } = tenantProvider.context;
-  await guarded(() => loginStateStore(db, tenant.id, sealer).save(interaction.uid, state));
+  // The answer came with our cookie, so nothing goes in circles.
+  const answered = { ...state, restarts: 0 };
+  await guarded(() => loginStateStore(db, tenant.id, sealer).save(interaction.uid, answered));
 }
 
 export function seeOther(ctx: TenantRequestContext, url: string): void {

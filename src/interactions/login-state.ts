@@ -11,7 +11,7 @@ export interface LoginState {
   clientId: string;
   /** Path and query the request began with; absent where it cannot be repeated (pushed requests). */
   authorizationPath?: string | undefined;
-  /** How often this request was started over already. */
+  /** How often in a row this request was started over, without an answer of the person in between. */
   restarts: number;
   /** Undefined until the first answer: dispatch decides by the request. */
   step?: 'accounts' | 'identifier' | 'password' | undefined;
@@ -51,15 +51,20 @@ export function loginStateStore(db: Db, tenantId: string, sealer: Sealer) {
   const keyOf = (uid: string) => ({ tenant_id: tenantId, id_hash: sha256(uid) });
   const placeOf = (hash: Buffer) => `login_states:state_sealed:${hash.toString('hex')}`;
 
+  async function findWithAge(uid: string): Promise<{ state: LoginState; ageSeconds: number } | undefined> {
+    const key = keyOf(uid);
+    const row = await db('login_states')
+      .where(key)
+      .where('expires_at', '>', db.fn.now())
+      .first('state_sealed', db.raw('extract(epoch FROM now() - created_at)::float8 AS age_seconds'));
+    if (!row) return undefined;
+    const state = JSON.parse(sealer.open(row.state_sealed, placeOf(key.id_hash)));
+    return { state: loginStateSchema.parse(state), ageSeconds: row.age_seconds };
+  }
+
   return {
-    async find(uid: string): Promise<LoginState | undefined> {
-      const key = keyOf(uid);
-      const row = await db('login_states')
-        .where(key)
-        .where('expires_at', '>', db.fn.now())
-        .first('state_sealed');
-      return row && loginStateSchema.parse(JSON.parse(sealer.open(row.state_sealed, placeOf(key.id_hash))));
-    },
+    findWithAge,
+    find: async (uid: string): Promise<LoginState | undefined> => (await findWithAge(uid))?.state,
 
     async save(uid: string, state: LoginState): Promise<void> {
       const key = keyOf(uid);

@@ -26,16 +26,19 @@ export async function restartIn(
   { httpPages, now }: RestartDeps,
 ): Promise<void> {
   const { db, tenant, sealer, directory } = context;
-  const state = await guarded(() => loginStateStore(db, tenant.id, sealer).find(uid));
-  const restart = planRestart(state, hasCookies(ctx));
+  const found = await guarded(() => loginStateStore(db, tenant.id, sealer).findWithAge(uid));
+  const restart = planRestart(found, hasCookies(ctx));
   if (restart.kind === 'redirect') {
     ctx.redirect(restart.path);
     ctx.status = 303;
     return;
   }
 
-  const client = state && (await directory.client(state.clientId));
-  const startAgain = client?.metadata['initiate_login_uri'] ?? client?.metadata['client_uri'];
+  const client = found && (await directory.client(found.state.clientId));
+  const startAgain =
+    restart.kind === 'cookies_blocked'
+      ? restart.retryPath
+      : (client?.metadata['initiate_login_uri'] ?? client?.metadata['client_uri']);
   ctx.status = 400;
   ctx.type = 'html';
   ctx.body = httpPages.errorPage({
