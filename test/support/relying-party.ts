@@ -15,6 +15,8 @@ export interface RelyingParty {
   authorizationUrl(params?: Record<string, string | undefined>): string;
   /** Signs in and consents as far as it is asked. @returns the parameters of the redirect to the app */
   signIn(agent?: UserAgent, params?: Record<string, string | undefined>): Promise<Record<string, string>>;
+  /** The same from any authorization URL of the tenant. @returns where the app was called back */
+  visit(url: string, agent?: UserAgent): Promise<URL>;
   token(
     params: Record<string, string>,
     options?: { baseUrl?: string; headers?: Record<string, string> },
@@ -97,13 +99,17 @@ export async function createRelyingParty(
     },
 
     async signIn(agent = createUserAgent(), params = {}) {
-      let page = await agent.follow(await agent.get(rp.authorizationUrl(params)), issuer);
+      return Object.fromEntries((await rp.visit(rp.authorizationUrl(params), agent)).searchParams);
+    },
+
+    async visit(url, agent = createUserAgent()) {
+      let page = await agent.follow(await agent.get(url), issuer);
       for (let steps = 0; steps < 6 && !page.location?.startsWith(REDIRECT_URI); steps += 1) {
         page = await agent.follow(await answer(agent, page), issuer);
       }
       if (!page.location)
         throw new Error(`no redirect to the app but ${page.status}: ${page.body.slice(0, 1500)}`);
-      return Object.fromEntries(new URL(page.location).searchParams);
+      return new URL(page.location);
     },
 
     token: (params, { baseUrl = issuer, headers = {} } = {}) => send(`${baseUrl}/token`, params, headers),
