@@ -32,7 +32,7 @@ export function createLogger({
  * line. Lines are at most a quarter of a second late and leave before the process ends.
  */
 export function bufferedOutput(): DestinationStream {
-  return openDestination({ dest: 1, sync: false, minLength: 16_384, periodicFlush: 250 });
+  return openDestination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 250 });
 }
 
 // A second net only: what is logged is chosen at the call.
