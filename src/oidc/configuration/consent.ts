@@ -18,7 +18,7 @@ export function consentConfiguration({ db, tenant, directory, settings }: Tenant
       if (!client || !account) return undefined;
 
       const consented = result?.consent?.grantId;
-      if (consented) return ctx.oidc.provider.Grant.find(consented);
+      if (consented) return consentedGrant(ctx, consented);
 
       const asked = askedConsent(ctx);
       const grant = await currentGrant(ctx);
@@ -36,6 +36,21 @@ export function consentConfiguration({ db, tenant, directory, settings }: Tenant
       return extended;
     },
   } satisfies Configuration;
+
+  /**
+   * Two tabs may each come back with a first consent. The engine lets only tokens of the session's one grant
+   * with the client live, so what the second tab brings joins what the first one began.
+   */
+  async function consentedGrant(ctx: KoaContextWithOIDC, id: string): Promise<Grant | undefined> {
+    const consented = await ctx.oidc.provider.Grant.find(id);
+    const current = await currentGrant(ctx);
+    if (!consented || !current || current.jti === consented.jti) return consented;
+    const joined = await lockGrant(ctx, current);
+    if (!joined) return consented;
+    addConsent(joined, consentOf(consented));
+    await joined.save();
+    return joined;
+  }
 
   /** The grant as it is now, and as nobody else changes it meanwhile. */
   async function lockGrant(ctx: KoaContextWithOIDC, { jti }: Grant): Promise<Grant | undefined> {
@@ -66,7 +81,7 @@ export function consentConfiguration({ db, tenant, directory, settings }: Tenant
 }
 
 /** What the request asks a person to allow. */
-export function askedConsent(ctx: KoaContextWithOIDC): Consent {
+function askedConsent(ctx: KoaContextWithOIDC): Consent {
   const { requestParamOIDCScopes, requestParamScopes, requestParamClaims, resourceServers } = ctx.oidc;
   const resources: Consent['resources'] = {};
   for (const [indicator, server] of Object.entries(resourceServers ?? {})) {
@@ -80,7 +95,7 @@ export function askedConsent(ctx: KoaContextWithOIDC): Consent {
   };
 }
 
-export function consentOf(grant: Grant): Consent {
+function consentOf(grant: Grant): Consent {
   const resources: Consent['resources'] = {};
   for (const indicator of Object.keys(grant.resources ?? {})) {
     resources[indicator] = split(grant.getResourceScope(indicator));
