@@ -133,18 +133,25 @@ export const environmentSchema = z.object({
     description:
       'Passwords hashed at the same time by a process; set it to the number of cores. More wait in a bounded queue, then get 503 with `Retry-After`.',
   }),
+  GATEHOUSE_MANAGEMENT_PORT: integer(0, 65535).optional().meta({
+    description:
+      'Port of the metrics (`/metrics`), which is not meant for the internet. 0: none. Default: 9464 in production, none in development.',
+  }),
+  GATEHOUSE_MANAGEMENT_HOST: z.string().min(1).optional().meta({
+    description: 'Address of the management port. Default: that of `HOST`.',
+  }),
   GATEHOUSE_RATE_LIMITS: flag.default(true).meta({
     description:
       'Limits on who asks or guesses too often; see docs/rate-limits.md. Off is for benchmarks: then nothing keeps anybody from guessing passwords.',
   }),
-  GATEHOUSE_RATE_LIMIT_PAGES: integer(1, 1_000_000).default(1200).meta({
+  GATEHOUSE_RATE_LIMIT_PAGES: integer(1, 1_000_000).default(3000).meta({
     description:
       'Requests to pages, and authorization requests, per minute and network (an IPv4 address or an IPv6 /64).',
   }),
-  GATEHOUSE_RATE_LIMIT_FORMS: integer(1, 1_000_000).default(300).meta({
+  GATEHOUSE_RATE_LIMIT_FORMS: integer(1, 1_000_000).default(600).meta({
     description: 'Forms sent per minute and network.',
   }),
-  GATEHOUSE_RATE_LIMIT_REFUSALS: integer(1, 1_000_000).default(300).meta({
+  GATEHOUSE_RATE_LIMIT_REFUSALS: integer(1, 1_000_000).default(3000).meta({
     description:
       'Refused requests of apps and APIs (token, introspection, revocation, userinfo) per minute and network. What succeeds is not limited.',
   }),
@@ -270,10 +277,11 @@ function isLoopback(hostname: string): boolean {
 
 function toConfig(env: Environment) {
   const production = env.NODE_ENV === 'production';
+  const host = env.HOST ?? (production ? '0.0.0.0' : '127.0.0.1');
   return {
     mode: env.NODE_ENV,
     production,
-    host: env.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
+    host,
     port: env.PORT,
     publicUrl: env.PUBLIC_URL ?? `http://localhost:${env.PORT}`,
     databaseUrl: env.DATABASE_URL,
@@ -295,6 +303,7 @@ function toConfig(env: Environment) {
     jwksMaxAgeSeconds: env.GATEHOUSE_JWKS_MAX_AGE_SECONDS,
     passwordMinLength: env.GATEHOUSE_PASSWORD_MIN_LENGTH,
     passwordHashers: env.GATEHOUSE_PASSWORD_HASHERS,
+    management: toManagement(env, host),
     rateLimits: env.GATEHOUSE_RATE_LIMITS
       ? {
           pages: env.GATEHOUSE_RATE_LIMIT_PAGES,
@@ -312,4 +321,11 @@ function toConfig(env: Environment) {
     drainSeconds: env.GATEHOUSE_DRAIN_SECONDS,
     demo: env.GATEHOUSE_DEMO ?? env.NODE_ENV === 'development',
   };
+}
+
+const METRICS_PORT = 9464;
+
+function toManagement(env: Environment, host: string): { host: string; port: number } | undefined {
+  const port = env.GATEHOUSE_MANAGEMENT_PORT ?? (env.NODE_ENV === 'production' ? METRICS_PORT : 0);
+  return port === 0 ? undefined : { host: env.GATEHOUSE_MANAGEMENT_HOST ?? host, port };
 }

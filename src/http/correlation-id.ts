@@ -30,7 +30,7 @@ export function correlationId({ log }: { log: Logger }): AppMiddleware {
 }
 
 /** The caller's id if it is harmless wherever it will be printed, the trace it belongs to, or a new one. */
-export function correlationIdOf(headers: IncomingHttpHeaders): string {
+function correlationIdOf(headers: IncomingHttpHeaders): string {
   const given = headers['x-request-id'];
   if (typeof given === 'string' && SAFE_ID.test(given)) return given;
   const { traceparent } = headers;

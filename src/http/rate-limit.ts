@@ -1,4 +1,5 @@
 import { defineErrors } from '../lib/errors.ts';
+import { rateLimitings } from '../lib/instruments.ts';
 import { networkOf } from '../lib/networks.ts';
 import type { RateDecision, RateLimit, RateLimiter } from './rate-limiter.ts';
 import { requestStateOf } from './request-state.ts';
@@ -41,6 +42,7 @@ export function rateLimit({
     const decision = limiter.enter(limit, network);
     tell(ctx.res, limit, decision);
     if (!decision.isAllowed) {
+      rateLimitings.record({ limit: limit.name });
       if (decision.isFirstRefusal) ctx.state.log.warn({ limit: limit.name, network }, 'too many requests');
       throw fail('too_many_requests', { retryAfterSeconds: decision.resetSeconds });
     }

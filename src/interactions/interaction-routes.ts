@@ -225,7 +225,7 @@ async function saveState(
   await guarded(() => loginStateStore(db, tenant.id, sealer).save(interaction.uid, answered));
 }
 
-export function seeOther(ctx: TenantRequestContext, url: string): void {
+function seeOther(ctx: TenantRequestContext, url: string): void {
   ctx.status = 303;
   ctx.redirect(url);
   ctx.body = '';

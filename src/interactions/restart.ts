@@ -2,7 +2,7 @@ import type { AppContext } from '../http/request-state.ts';
 import type { LoginState } from './login-state.ts';
 
 /** Marks a request as started over. The engine ignores parameters it does not know. */
-export const RESTART_PARAMETER = 'gatehouse_restart';
+const RESTART_PARAMETER = 'gatehouse_restart';
 
 /** Some cookies may come back, though not the one that matters. */
 const MOST_RESTARTS = 3;

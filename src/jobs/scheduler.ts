@@ -6,8 +6,6 @@ import type { Job } from './job.ts';
 const JITTER = 0.1;
 const LONGEST_FIRST_WAIT_SECONDS = 10;
 
-export type Scheduler = ReturnType<typeof createScheduler>;
-
 /**
  * Runs each job again and again in this process, a job never beside itself. A failed run is logged
  * and the next one comes at its time.

@@ -48,7 +48,3 @@ export interface PrivateJwk extends PublicJwk {
   dq?: string;
   qi?: string;
 }
-
-export function isSigningAlg(text: string): text is SigningAlg {
-  return SIGNING_ALGS.some((alg) => alg === text);
-}

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { errors, Provider } from 'oidc-provider';
 import type { RateLimiter } from '../http/rate-limiter.ts';
+import { rateLimitings } from '../lib/instruments.ts';
 import { networkOf } from '../lib/networks.ts';
 
 /**
@@ -48,6 +49,7 @@ export function createClientSecretLimit({
 
       const { isAllowed, resetSeconds } = limiter.enter(limit, client);
       if (!isAllowed) {
+        rateLimitings.record({ limit: limit.name });
         Provider.ctx?.set('Retry-After', String(resetSeconds));
         throw new TooManySecrets();
       }

@@ -21,6 +21,12 @@ export function isProtocolPath(path: string): boolean {
   return EXACT.has(path) || RESUME.test(path);
 }
 
+/** Of a protocol path, the same for all requests of a kind. */
+export function protocolRouteOf(path: string): string | undefined {
+  if (EXACT.has(path)) return path;
+  return RESUME.test(path) ? `${ROUTES.authorization}/:uid` : undefined;
+}
+
 /** Hands the protocol's paths to the tenant's engine, which writes the response itself. */
 export const protocolRoutes: Middleware<TenantState> = async (ctx, next) => {
   if (!isProtocolPath(ctx.path)) {

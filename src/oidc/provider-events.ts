@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
+import { tokenResponses } from '../lib/instruments.ts';
 import { requestStateOf } from '../http/request-state.ts';
 
 const REFUSALS = [
@@ -32,7 +33,9 @@ export function logProviderEvents(provider: Provider): void {
   provider.on('grant.success', (ctx) => {
     const { log } = requestStateOf(ctx);
     const { client, params } = ctx.oidc;
-    log.info({ client_id: client?.clientId, grant_type: params?.['grant_type'] }, 'tokens issued');
+    const grantType = String(params?.['grant_type']);
+    tokenResponses.record({ grantType });
+    log.info({ client_id: client?.clientId, grant_type: grantType }, 'tokens issued');
   });
 
   // Errors of the connection to the client, which Koa would otherwise print.

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { clientStore } from '../clients/client-store.ts';
 import type { Client } from '../clients/client.ts';
 import type { Db } from '../db/database.ts';
+import { directoryLookups } from '../lib/instruments.ts';
 import { resourceStore } from '../resources/resource-store.ts';
 import type { Resource } from '../resources/resource.ts';
 import { guarded } from './adapter/store-errors.ts';
@@ -17,8 +18,10 @@ const KEPT_MS = 5_000;
 const MOST_ENTRIES = 5_000;
 
 export function createTenantDirectory({ db, tenantId }: { db: Db; tenantId: string }) {
-  const clients = createCache<Client>((reader, clientId) => clientStore(reader, tenantId).find(clientId));
-  const resources = createCache<Resource>((reader, identifier) =>
+  const clients = createCache<Client>('client', (reader, clientId) =>
+    clientStore(reader, tenantId).find(clientId),
+  );
+  const resources = createCache<Resource>('resource', (reader, identifier) =>
     resourceStore(reader, tenantId).findByIdentifier(identifier),
   );
 
@@ -35,13 +38,17 @@ export function createTenantDirectory({ db, tenantId }: { db: Db; tenantId: stri
     },
   };
 
-  function createCache<Value extends object>(load: (reader: Db, key: string) => Promise<Value | undefined>) {
+  function createCache<Value extends object>(
+    kind: 'client' | 'resource',
+    load: (reader: Db, key: string) => Promise<Value | undefined>,
+  ) {
     const cache = new LRUCache<string, { value: Value | undefined }>({ max: MOST_ENTRIES, ttl: KEPT_MS });
     let generation = 0;
 
     return {
       async get(key: string): Promise<Value | undefined> {
         const cached = cache.get(key);
+        if (directoryLookups.isObserved) directoryLookups.record({ kind, isHit: cached !== undefined });
         if (cached) return cached.value;
         // PostgreSQL cannot store NUL, and a stranger's request must not look like its failure.
         if (key.includes('\0')) return undefined;

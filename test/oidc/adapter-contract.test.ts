@@ -223,7 +223,7 @@ describe('adapter contract', () => {
       {
         ...payloadOf('Interaction', id),
         session: { cookie: 'the-secret-cookie', accountId: newId() },
-      } as never,
+      },
       600,
     );
 

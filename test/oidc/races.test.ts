@@ -89,7 +89,9 @@ describe('requests that meet on two server processes', function () {
       request_uri: String(pushed.body['request_uri']),
     });
 
-    const pages = await times(20, (index) => agent.get(at(index, `${tenant.issuer}/authorize?${query}`)));
+    const pages = await times(20, (index) =>
+      agent.get(at(index, `${tenant.issuer}/authorize?${query.toString()}`)),
+    );
 
     assert.equal(pages.filter((page) => codeOf(page)).length, 1);
     assert.equal(pages.filter(({ status }) => status >= 500).length, 0);

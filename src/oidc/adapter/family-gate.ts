@@ -1,3 +1,4 @@
+import { gateWaits } from '../../lib/instruments.ts';
 import { StoreUnavailable } from './store-errors.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
@@ -31,5 +32,8 @@ export async function holdGate(unit: UnitOfWork, key: string): Promise<void> {
     if (gate.waiting === 0) gates.delete(key);
     resolve();
   });
+  if (gate.waiting === 1 || !gateWaits.isObserved) return turn;
+  const startedAt = performance.now();
   await turn;
+  gateWaits.record({ seconds: (performance.now() - startedAt) / 1000 });
 }

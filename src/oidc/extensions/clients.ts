@@ -98,7 +98,7 @@ export async function sendBackchannelLogout(
  * What the engine knows of a client, in the names of RFC 7591. Not its scopes, which may be those of APIs:
  * see client-scopes.ts.
  */
-export function engineMetadata(client: Pick<Client, 'clientId' | 'name' | 'metadata'>): object {
+function engineMetadata(client: Pick<Client, 'clientId' | 'name' | 'metadata'>): object {
   const { scope: _scope, ...metadata } = client.metadata;
   return {
     ...metadata,
