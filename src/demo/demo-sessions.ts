@@ -28,20 +28,21 @@ export type Outcome =
 const MAX_SESSIONS = 1000;
 const MAX_ATTEMPTS = 5;
 const TTL_MS = 8 * 3_600_000;
-const COOKIE = 'gatehouse_demo';
 
-export function createDemoSessions({ path, secure }: { path: string; secure: boolean }) {
+/** @param port cookies know none, and demos side by side on one host must not take each other's */
+export function createDemoSessions({ path, port, secure }: { path: string; port: string; secure: boolean }) {
+  const cookieName = `gatehouse_demo${port && `_${port}`}`;
   const sessions = new LRUCache<string, DemoSession>({ max: MAX_SESSIONS, ttl: TTL_MS });
   const attributes = { path, httpOnly: true, sameSite: 'lax', signed: false, overwrite: true } as const;
 
   function setCookie(ctx: Context, value: string | null): void {
     // The public URL decides, not this hop: behind a TLS proxy the connection itself is plain.
     ctx.cookies.secure = secure;
-    ctx.cookies.set(COOKIE, value, { ...attributes, secure });
+    ctx.cookies.set(cookieName, value, { ...attributes, secure });
   }
 
   function find(ctx: Context): DemoSession | undefined {
-    const id = ctx.cookies.get(COOKIE, { signed: false });
+    const id = ctx.cookies.get(cookieName, { signed: false });
     return id === undefined ? undefined : sessions.get(id);
   }
 

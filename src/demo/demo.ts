@@ -39,9 +39,9 @@ const SCOPE = `openid profile email ${SAMPLE_SCOPE}`;
 
 export function createDemo(options: DemoOptions): { router: Router } {
   const { issuer, baseUrl, clientId, resource, views, log } = options;
-  const { pathname: path, protocol } = new URL(baseUrl);
+  const { pathname: path, port, protocol } = new URL(baseUrl);
   const client = createDemoClient({ ...options, scope: SCOPE });
-  const sessions = createDemoSessions({ path, secure: protocol === 'https:' });
+  const sessions = createDemoSessions({ path, port, secure: protocol === 'https:' });
   const pages = new Router({ prefix: path });
 
   function show(ctx: Context, view: string, locals: object): void {

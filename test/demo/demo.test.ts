@@ -74,17 +74,17 @@ describe('demo application', () => {
     const answer = await createVisitor().request(`${demo.demoUrl}/sign-in`);
 
     const [cookie = ''] = answer.headers.getSetCookie();
-    assert.match(cookie, /^gatehouse_demo=[\w-]{43}; path=\/demo; samesite=lax; httponly$/i);
+    assert.match(cookie, /^gatehouse_demo_\d+=[\w-]{43}; path=\/demo; samesite=lax; httponly$/i);
   });
 
   it('changes the session id at sign-in', async () => {
     const visitor = createVisitor();
     await visitor.request(`${demo.demoUrl}/sign-in`);
-    const before = visitor.cookies.get('gatehouse_demo')?.value;
+    const before = visitor.cookies.get(`gatehouse_demo_${new URL(demo.demoUrl).port}`)?.value;
 
     await visitor.open(`${demo.demoUrl}/sign-in`);
 
-    assert.notEqual(visitor.cookies.get('gatehouse_demo')?.value, before);
+    assert.notEqual(visitor.cookies.get(`gatehouse_demo_${new URL(demo.demoUrl).port}`)?.value, before);
   });
 
   it('works without scripts and forbids them', async () => {

@@ -7,7 +7,11 @@ import type { TenantContext } from '../provider-deps.ts';
  */
 export function cookieNames({ publicUrl, tenant }: Pick<TenantContext, 'publicUrl' | 'tenant'>) {
   const secure = publicUrl.startsWith('https://');
-  const suffix = tenant.slug === DEFAULT_TENANT_SLUG ? '' : `_${tenant.slug}`;
+  // Servers side by side on one host, as in development, share the jar as well: it knows no ports (RFC 6265 §8.5).
+  const port = secure ? '' : new URL(publicUrl).port;
+  const suffix = [port, tenant.slug === DEFAULT_TENANT_SLUG ? '' : tenant.slug]
+    .map((part) => part && `_${part}`)
+    .join('');
   return {
     session: `${secure ? '__Host-' : ''}gatehouse_session${suffix}`,
     // Bound to the path of one interaction each, so tabs do not meet; `__Host-` demands the path `/`.
