@@ -4,6 +4,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { Sealer } from '../lib/sealer.ts';
 import type { Tenant } from '../tenants/tenant.ts';
 import type { ClientSecretLimit } from './client-secret-limit.ts';
+import type { PublicJwk } from '../keys/signing-key.ts';
 import type { OidcScreens } from './oidc-screens.ts';
 import type { TenantDirectory } from './tenant-directory.ts';
 
@@ -36,4 +37,6 @@ export interface TenantContext extends ProviderDeps {
   issuer: string;
   mountPath: string;
   directory: TenantDirectory;
+  /** The keys as they are now, which can be newer than the provider's. */
+  publishedKeys: () => Promise<PublicJwk[]>;
 }

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type Provider from 'oidc-provider';
 import type { KeyService } from '../keys/key-service.ts';
+import type { KeyStatus, PublicJwk } from '../keys/signing-key.ts';
 import { oneAtATime } from '../lib/one-at-a-time.ts';
 import { issuerOf, mountPathOf } from '../tenants/tenant.ts';
 import type { Tenant } from '../tenants/tenant.ts';
@@ -25,9 +26,10 @@ export interface TenantProvider {
 export type ProviderRegistry = ReturnType<typeof createProviderRegistry>;
 
 const MOST_PROVIDERS = 500;
+const PUBLISHED = new Set<KeyStatus>(['next', 'current', 'retiring']);
 
 export function createProviderRegistry(
-  deps: ProviderDeps & { keys: Pick<KeyService, 'signingJwks'>; pollMs: number },
+  deps: ProviderDeps & { keys: Pick<KeyService, 'signingJwks' | 'list'>; pollMs: number },
 ) {
   const bySlug = new LRUCache<string, Promise<TenantProvider | undefined>>({ max: MOST_PROVIDERS });
   let timer: NodeJS.Timeout | undefined;
@@ -67,9 +69,15 @@ export function createProviderRegistry(
       issuer: issuerOf(deps.publicUrl, tenant),
       mountPath: mountPathOf(tenant),
       directory: createTenantDirectory({ db: deps.db, tenantId: tenant.id }),
+      publishedKeys: () => publishedKeys(tenant.id),
     };
     const provider = buildProvider(context, await deps.keys.signingJwks(tenant.id));
     return { tenant, context, provider, handle: provider.callback() };
+  }
+
+  async function publishedKeys(tenantId: string): Promise<PublicJwk[]> {
+    const keys = await guarded(() => deps.keys.list(tenantId));
+    return keys.filter(({ status }) => PUBLISHED.has(status)).map((key) => key.publicJwk);
   }
 
   /** Takes over what was changed: providers with new keys, clients and resources. */
@@ -87,7 +95,7 @@ export function createProviderRegistry(
     );
     for (const entry of loaded) {
       const version = versions.get(entry.tenant.id);
-      if (version?.oidcVersion !== entry.tenant.oidcVersion) await swap(entry.tenant.slug);
+      if (version?.oidcVersion !== entry.tenant.oidcVersion) await swap(entry.tenant);
       else if (version.configVersion !== entry.tenant.configVersion) {
         entry.tenant.configVersion = version.configVersion;
         entry.context.directory.clear();
@@ -109,10 +117,15 @@ export function createProviderRegistry(
     return refresh().catch((err: unknown) => deps.log.warn({ err }, 'could not look for changed tenants'));
   }
 
-  async function swap(slug: string): Promise<void> {
-    const next = await load(slug);
-    if (next) bySlug.set(slug, Promise.resolve(next));
-    else bySlug.delete(slug);
+  /** A tenant that cannot be built keeps what it has, and the others do not wait for it. */
+  async function swap({ id, slug }: Tenant): Promise<void> {
+    try {
+      const next = await load(slug);
+      if (next) bySlug.set(slug, Promise.resolve(next));
+      else bySlug.delete(slug);
+    } catch (err) {
+      deps.log.error({ err, tenant_id: id }, 'could not take over the changes of a tenant');
+    }
   }
 
   function poll(): void {

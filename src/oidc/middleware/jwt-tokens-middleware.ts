@@ -1,5 +1,5 @@
 import { createLocalJWKSet, errors as joseErrors, jwtVerify } from 'jose';
-import type { JSONWebKeySet, JWTPayload } from 'jose';
+import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey } from 'jose';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { recordEvent } from '../../events/record-event.ts';
 import { revocationList } from '../adapter/revocation-list.ts';
@@ -20,8 +20,8 @@ interface AccessTokenClaims extends JWTPayload {
  * the token is verified with the tenant's own keys and looked up in the revocation list.
  */
 export function jwtTokensMiddleware(context: TenantContext, jwks: JSONWebKeySet) {
-  const { db, tenant, issuer, directory } = context;
-  const keys = createLocalJWKSet(jwks);
+  const { db, tenant, issuer, directory, publishedKeys } = context;
+  const ownKeys = createLocalJWKSet(jwks);
 
   return async (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> => {
     await next();
@@ -71,10 +71,21 @@ export function jwtTokensMiddleware(context: TenantContext, jwks: JSONWebKeySet)
     );
   }
 
+  /** A replica that knows a newer key already may have signed it. */
+  async function keyOf(...[header, token]: Parameters<JWTVerifyGetKey>) {
+    try {
+      return await ownKeys(header, token);
+    } catch (err) {
+      if (!(err instanceof joseErrors.JWKSNoMatchingKey)) throw err;
+      const latest = { keys: await publishedKeys() } as JSONWebKeySet;
+      return createLocalJWKSet(latest)(header, token);
+    }
+  }
+
   /** The claims of an access token of this issuer, or undefined for anything else. */
   async function verified(token: string): Promise<AccessTokenClaims | undefined> {
     try {
-      const { payload } = await jwtVerify<AccessTokenClaims>(token, keys, {
+      const { payload } = await jwtVerify<AccessTokenClaims>(token, keyOf, {
         issuer,
         typ: 'at+jwt',
         algorithms: ['RS256', 'ES256', 'EdDSA', 'Ed25519'],
