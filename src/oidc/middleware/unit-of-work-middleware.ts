@@ -1,5 +1,8 @@
+import { errors } from 'oidc-provider';
 import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
+import { DatabaseError } from 'pg';
+import { isDatabaseUnavailable } from '../../db/database-errors.ts';
 import { settleSession } from '../adapter/session-adapter.ts';
 import { StoreUnavailable } from '../adapter/store-errors.ts';
 import { inUnitOfWork } from '../adapter/unit-of-work.ts';
@@ -36,21 +39,30 @@ export function unitOfWorkMiddleware(provider: Provider, context: TenantContext)
         return ctx.status < 500;
       });
     } catch (err) {
-      await answerUnavailable(ctx, err);
+      await answerFailure(ctx, err);
     }
   };
 
   /** What the engine had prepared must not leave: it says things that did not happen. */
-  async function answerUnavailable(ctx: KoaContextWithOIDC, cause: unknown): Promise<void> {
-    requestStateOf(ctx).log.error({ err: cause }, 'the request could not be committed');
-    const unavailable = cause instanceof StoreUnavailable ? cause : new StoreUnavailable(cause);
+  async function answerFailure(ctx: KoaContextWithOIDC, cause: unknown): Promise<void> {
+    requestStateOf(ctx).log.error({ err: cause }, 'the request could not be completed');
     for (const header of ['Set-Cookie', 'Location', 'WWW-Authenticate']) ctx.remove(header);
-    ctx.status = 503;
-    ctx.set('Retry-After', '1');
-    const out = { error: unavailable.error, error_description: unavailable.error_description };
-    if (ctx.accepts('json', 'html') === 'html') await screens.error(context, ctx, out, unavailable);
+    const err = toEngineError(cause);
+    ctx.status = err.statusCode;
+    if (ctx.status === 503) ctx.set('Retry-After', '1');
+    const out = { error: err.error, error_description: err.error_description };
+    if (ctx.accepts('json', 'html') === 'html') await screens.error(context, ctx, out, err);
     else ctx.body = out;
   }
+}
+
+/** A store that could not answer or commit may answer later; anything else is a bug of ours. */
+function toEngineError(cause: unknown): errors.OIDCProviderError {
+  if (cause instanceof StoreUnavailable) return cause;
+  if (cause instanceof DatabaseError || isDatabaseUnavailable(cause)) return new StoreUnavailable(cause);
+  const bug = new errors.OIDCProviderError(500, 'server_error');
+  bug.error_description = 'something went wrong';
+  return bug;
 }
 
 /** The client, where it has proved itself, or whoever the browser's session says. */
