@@ -6,7 +6,7 @@ import { guarded } from '../oidc/adapter/store-errors.ts';
 import type { TenantContext } from '../oidc/provider-deps.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { loginStateStore } from './login-state.ts';
-import { hasCookies, planRestart } from './restart.ts';
+import { hasCookies, initiateLoginUrl, planRestart } from './restart.ts';
 
 interface RestartDeps {
   httpPages: HttpPages;
@@ -25,7 +25,7 @@ export async function restartIn(
   uid: string,
   { httpPages, now }: RestartDeps,
 ): Promise<void> {
-  const { db, tenant, sealer, directory } = context;
+  const { db, tenant, sealer, directory, issuer } = context;
   const found = await guarded(() => loginStateStore(db, tenant.id, sealer).findWithAge(uid));
   const restart = planRestart(found, hasCookies(ctx));
   if (restart.kind === 'redirect') {
@@ -35,10 +35,9 @@ export async function restartIn(
   }
 
   const client = found && (await directory.client(found.state.clientId));
-  const startAgain =
-    restart.kind === 'cookies_blocked'
-      ? restart.retryPath
-      : (client?.metadata['initiate_login_uri'] ?? client?.metadata['client_uri']);
+  const { initiate_login_uri: signInUri, client_uri: home } = client?.metadata ?? {};
+  const atTheApp = typeof signInUri === 'string' ? initiateLoginUrl(signInUri, issuer) : home;
+  const startAgain = restart.kind === 'cookies_blocked' ? restart.retryPath : atTheApp;
   ctx.status = 400;
   ctx.type = 'html';
   ctx.body = httpPages.errorPage({

@@ -38,3 +38,13 @@ export function restartsOf(query: Record<string, unknown>): number {
   const count = Number(query[RESTART_PARAMETER]);
   return Number.isInteger(count) && count > 0 ? Math.min(count, MOST_RESTARTS) : 0;
 }
+
+/**
+ * Where the app begins a sign-in by itself (OpenID Connect Core §4).
+ * @param uri the client's `initiate_login_uri`
+ */
+export function initiateLoginUrl(uri: string, issuer: string): string {
+  const url = new URL(uri);
+  url.searchParams.set('iss', issuer);
+  return url.href;
+}

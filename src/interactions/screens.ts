@@ -1,6 +1,5 @@
 import { errors } from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
-import { allowFormAction } from '../http/security-headers.ts';
 import type { ErrorPageKind, HttpPages } from '../http/pages.ts';
 import { requestStateOf } from '../http/request-state.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -10,7 +9,7 @@ import type { EngineErrorOut, OidcScreens } from '../oidc/oidc-screens.ts';
 import { userStore } from '../users/user-store.ts';
 import { loginStateStore } from './login-state.ts';
 import type { InteractionPages } from './pages.ts';
-import { restartsOf } from './restart.ts';
+import { initiateLoginUrl, restartsOf } from './restart.ts';
 import { restartIn } from './restart-interaction.ts';
 
 /** The screens as the protocol engine asks for them. */
@@ -64,8 +63,6 @@ export function createScreens(deps: {
         accountId === undefined
           ? undefined
           : await userStore((await currentUnitOfWork()?.reader()) ?? db, tenant.id).find(accountId);
-      const returnTo = ctx.oidc.params?.['post_logout_redirect_uri'];
-      if (typeof returnTo === 'string') allowFormAction(ctx, returnTo);
       ctx.type = 'html';
       ctx.body = pages.signOutPage({
         tenant,
@@ -78,7 +75,7 @@ export function createScreens(deps: {
       });
     },
 
-    async signedOut({ tenant, directory }, ctx) {
+    async signedOut({ tenant, directory, issuer }, ctx) {
       const { client } = ctx.oidc;
       const { metadata } = (client && (await directory.client(client.clientId))) ?? {};
       const [url, signInHref] = [metadata?.['client_uri'], metadata?.['initiate_login_uri']];
@@ -88,7 +85,7 @@ export function createScreens(deps: {
         app: client
           ? { name: client.clientName ?? client.clientId, url: typeof url === 'string' ? url : null }
           : null,
-        signInHref: typeof signInHref === 'string' ? signInHref : null,
+        signInHref: typeof signInHref === 'string' ? initiateLoginUrl(signInHref, issuer) : null,
         appsNotReached: [],
       });
     },

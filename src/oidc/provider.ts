@@ -18,6 +18,7 @@ import { demandClientMiddleware } from './middleware/demand-client-middleware.ts
 import { documentsMiddleware } from './middleware/documents-middleware.ts';
 import { formTargetMiddleware } from './middleware/form-target-middleware.ts';
 import { jwtTokensMiddleware } from './middleware/jwt-tokens-middleware.ts';
+import { signedOutMiddleware } from './middleware/signed-out-middleware.ts';
 import { unitOfWorkMiddleware } from './middleware/unit-of-work-middleware.ts';
 import type { TenantContext } from './provider-deps.ts';
 import { logProviderEvents } from './provider-events.ts';
@@ -66,6 +67,7 @@ export function buildProvider(context: TenantContext, keys: readonly PrivateJwk[
   provider.use(unitOfWorkMiddleware(provider, context));
   provider.use(demandClientMiddleware);
   provider.use(formTargetMiddleware);
+  provider.use(signedOutMiddleware);
   provider.use(jwtTokensMiddleware(context, publicJwks(keys) as JSONWebKeySet));
   return provider;
 }
