@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { renderCliReference } from '../src/cli/reference.ts';
 import { generateConfigurationReference } from './generators/configuration-reference.ts';
+import { generateMetricsReference } from './generators/metrics-reference.ts';
 import { generateSchema } from './generators/schema.ts';
 
 /**
@@ -12,6 +13,7 @@ import { generateSchema } from './generators/schema.ts';
 const GENERATED: Record<string, () => Promise<string> | string> = {
   'docs/cli.md': renderCliReference,
   'docs/configuration.md': generateConfigurationReference,
+  'docs/metrics.md': generateMetricsReference,
   'migrations/schema.txt': generateSchema,
 };
 

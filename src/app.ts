@@ -13,11 +13,11 @@ import { createHttpPages } from './http/pages.ts';
 import { createPinOrigin } from './http/pin-origin.ts';
 import { createViews } from './http/views.ts';
 import { errorHandler } from './http/error-handler.ts';
-import { health } from './http/health.ts';
+import { health, HEALTH_PATHS } from './http/health.ts';
 import { rateLimit } from './http/rate-limit.ts';
 import { createRateLimiter } from './http/rate-limiter.ts';
 import type { SharedCounters } from './http/rate-limiter.ts';
-import type { RequestState } from './http/request-state.ts';
+import type { AppContext, RequestState } from './http/request-state.ts';
 import { requestLog } from './http/request-log.ts';
 import { checkRequestTarget } from './http/request-target.ts';
 import { securityHeaders } from './http/security-headers.ts';
@@ -27,10 +27,12 @@ import { interactionRoutes } from './interactions/interaction-routes.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { createSafeFetch } from './lib/safe-fetch.ts';
+import type { Metrics } from './metrics/metrics.ts';
+import { requestMetrics } from './metrics/request-metrics.ts';
 import { StoreUnavailable } from './oidc/adapter/store-errors.ts';
 import { cookieKeys } from './oidc/configuration/cookies.ts';
 import { createClientSecretLimit } from './oidc/client-secret-limit.ts';
-import { isProtocolPath, protocolRoutes } from './oidc/protocol-routes.ts';
+import { isProtocolPath, protocolRouteOf, protocolRoutes } from './oidc/protocol-routes.ts';
 import { createProviderRegistry } from './oidc/provider-registry.ts';
 import { requestLimits } from './oidc/request-limits.ts';
 import { resolveTenant } from './oidc/tenant-state.ts';
@@ -64,6 +66,7 @@ export interface AppOptions {
   assets: ReturnType<typeof createAssets>;
   /** Where the counters of several processes meet; without it they meet in the database. */
   sharedCounters?: SharedCounters | undefined;
+  metrics?: Metrics | undefined;
 }
 
 const root = new URL('../views/', import.meta.url).pathname;
@@ -102,6 +105,7 @@ export function createApp(options: AppOptions): App {
   const app = new Koa<RequestState>({ proxy: true, keys: cookieKeys({ keyRing }) });
   app.on('error', (err: unknown) => log.warn({ err }, 'the connection failed'));
 
+  if (options.metrics) app.use(requestMetrics(options.metrics, routeLabel));
   app.use(correlationId({ log }));
   app.use(requestLog());
   app.use(securityHeaders({ publicUrl }));
@@ -136,6 +140,15 @@ export function createApp(options: AppOptions): App {
   const interactions = interactionRoutes({ csrf, pages, httpPages, signIn: services.passwordSignIn, now });
   app.use(interactions.routes() as unknown as Koa.Middleware<RequestState>);
   app.use(landing().routes() as unknown as Koa.Middleware<RequestState>);
+
+  /** The template of the route that answered, the same for every tenant. */
+  function routeLabel(ctx: AppContext): string | undefined {
+    const matched: unknown = Reflect.get(ctx, '_matchedRoute');
+    if (typeof matched === 'string') return matched.replace(/^\/t\/:slug(?=\/)/, '');
+    if (HEALTH_PATHS.has(ctx.path)) return ctx.path;
+    if (ctx.path.startsWith('/assets/')) return '/assets/:file';
+    return protocolRouteOf(ctx.path);
+  }
 
   const pinOrigin = createPinOrigin({
     publicUrl,

@@ -10,6 +10,8 @@ import { createLogoutDeliveryJob } from './jobs/logout-delivery-job.ts';
 import { createScheduler } from './jobs/scheduler.ts';
 import { systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
+import { startManagementServer } from './metrics/management-server.ts';
+import type { Metrics } from './metrics/metrics.ts';
 import { createServices } from './services.ts';
 import { createTenantChanges } from './tenants/tenant-changes.ts';
 import { DEFAULT_TENANT_SLUG } from './tenants/tenant.ts';
@@ -20,37 +22,79 @@ import { systemActor } from './http/actor.ts';
 export interface RunningGatehouse {
   url: string;
   port: number;
-  /** Finishes what is under way, then closes everything. */
-  stop(): Promise<void>;
+  /** Undefined where nobody asks for any. */
+  metrics: Metrics | undefined;
+  /**
+   * Finishes what is under way, then closes everything.
+   * @param graceMs how long it goes on accepting while it asks everybody to go elsewhere; default: what the
+   *   configuration says
+   */
+  stop(options?: { graceMs?: number }): Promise<void>;
 }
 
-/** Everything the server process runs, in the order it depends on each other; stopped in reverse. */
+export interface StartOptions {
+  config: Config;
+  log: Logger;
+  version: string;
+  print: (text: string) => void;
+  duties?: Duties;
+}
+
+/** What one of several processes on a machine does for all of them; one that is alone does it all. */
+export interface Duties {
+  migrates: boolean;
+  printsBanner: boolean;
+  runsJobs: boolean;
+  servesMetrics: boolean;
+}
+
+const ALL: Duties = { migrates: true, printsBanner: true, runsJobs: true, servesMetrics: true };
+
+/** Everything a server process runs, in the order it depends on each other; stopped in reverse. */
 export async function startGatehouse({
   config,
   log,
   version,
   print,
-}: {
-  config: Config;
-  log: Logger;
-  version: string;
-  print: (text: string) => void;
-}): Promise<RunningGatehouse> {
+  duties = ALL,
+}: StartOptions): Promise<RunningGatehouse> {
   const { db, close: closeDatabase } = await openDatabase(config, log);
   const { redis, sharedCounters } = await openRedis(config, log);
+  let metrics: Metrics | undefined;
+  let management: RunningServer | undefined;
+  let server: RunningServer | undefined;
   const close = async () => {
     redis?.close();
+    await management?.drain();
+    metrics?.stop();
     await closeDatabase();
   };
-  let server: RunningServer | undefined;
   try {
-    if (config.migrateAtStart) {
+    if (duties.migrates && config.migrateAtStart) {
       const applied = await migrateUp(db);
       if (applied.length > 0) log.info({ applied }, 'migrations applied');
     }
 
     const changes = createTenantChanges({ redis });
     const services = createServices({ config, db, log, tenantChanged: (id) => changes.announce(id) });
+    if (config.management) {
+      const { createMetrics } = await import('./metrics/metrics.ts');
+      metrics = createMetrics({
+        version,
+        db,
+        poolMax: config.databasePool,
+        passwordHashes: () => services.hasher.stats(),
+        isRedisReady: redis && (() => redis.isReady()),
+      });
+      const { registry } = metrics;
+      if (duties.servesMetrics) {
+        management = await startManagementServer({
+          ...config.management,
+          log,
+          render: () => registry.metrics(),
+        });
+      }
+    }
     const tenant = await services.tenants.ensureDefault();
     const files = createPageFiles();
     const demo = config.demo
@@ -67,6 +111,7 @@ export async function startGatehouse({
       version,
       demo,
       sharedCounters,
+      metrics,
       isDraining: () => server?.isDraining() === true,
     });
     await app.registry.get(DEFAULT_TENANT_SLUG);
@@ -90,11 +135,11 @@ export async function startGatehouse({
         createLogoutDeliveryJob({ db, registry: app.registry, log }),
       ],
     });
-    scheduler.start();
+    if (duties.runsJobs) scheduler.start();
 
     const { port } = server;
     log.info({ port, host: config.host, publicUrl: config.publicUrl, version }, 'listening');
-    if (!config.production) {
+    if (duties.printsBanner && !config.production) {
       const setup = (await services.setup.isNeeded(tenant.id))
         ? await services.setup.issueLink(systemActor(tenant.id))
         : undefined;
@@ -104,8 +149,9 @@ export async function startGatehouse({
     return {
       url: config.publicUrl,
       port,
-      async stop() {
-        await server?.drain();
+      metrics,
+      async stop(options) {
+        await server?.drain(options);
         await Promise.all([scheduler.stop(), app.registry.stop()]);
         await close();
       },

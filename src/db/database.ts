@@ -1,5 +1,6 @@
 import knex from 'knex';
 import type { Knex } from 'knex';
+import { statements } from '../lib/instruments.ts';
 
 /**
  * The connection pool and what every query relies on: timeouts on each wait, no JIT (it turns a short
@@ -69,6 +70,24 @@ const positioned = new Map<string, string>();
  * twice the rate of a plain `raw`. The text of a name must never change within a process.
  */
 export async function prepared<Row>(
+  db: Db,
+  name: string,
+  sql: string,
+  bindings: readonly Knex.RawBinding[],
+): Promise<{ rows: Row[]; rowCount: number }> {
+  if (!statements.isObserved) return run(db, name, sql, bindings);
+  const startedAt = performance.now();
+  let isOk = false;
+  try {
+    const result = await run<Row>(db, name, sql, bindings);
+    isOk = true;
+    return result;
+  } finally {
+    statements.record({ name, seconds: (performance.now() - startedAt) / 1000, isOk });
+  }
+}
+
+async function run<Row>(
   db: Db,
   name: string,
   sql: string,

@@ -55,8 +55,11 @@ export interface RunningServer {
   port: number;
   url: string;
   isDraining: () => boolean;
-  /** Resolves when the last connection is closed; every call returns the same promise. */
-  drain: () => Promise<void>;
+  /**
+   * Resolves when the last connection is closed; every call returns the same promise.
+   * @param overrides.graceMs instead of the option of that name
+   */
+  drain: (overrides?: { graceMs?: number }) => Promise<void>;
 }
 
 /** @throws when the address cannot be listened on */
@@ -98,8 +101,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     port,
     url: `http://${isIPv6(host) ? `[${host}]` : host}:${port}`,
     isDraining: () => drained !== undefined,
-    drain() {
-      drained ??= drain(server, active, options, log);
+    drain(overrides) {
+      drained ??= drain(server, active, { ...options, ...overrides }, log);
       return drained;
     },
   };

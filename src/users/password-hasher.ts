@@ -41,7 +41,7 @@ export interface PasswordHasher {
   verify(password: string, stored: StoredPassword | undefined): Promise<boolean>;
   /** Whether the stored password was made with other parameters or another pepper than new ones are. */
   needsRehash(stored: StoredPassword): boolean;
-  stats(): { running: number; queued: number };
+  stats(): { running: number; queued: number; rejected: number };
 }
 
 /**

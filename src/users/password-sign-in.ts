@@ -5,6 +5,7 @@ import { recordEvent } from '../events/record-event.ts';
 import type { Actor } from '../http/actor.ts';
 import type { Clock } from '../lib/clock.ts';
 import { AppError } from '../lib/errors.ts';
+import { signIns } from '../lib/instruments.ts';
 import { parseEmail } from './email-address.ts';
 import type { PasswordHasher, StoredPassword } from './password-hasher.ts';
 import { passwordStore } from './password-store.ts';
@@ -95,14 +96,20 @@ export function createPasswordSignIn({
     ): Promise<SignInOutcome> {
       const email = parseEmail(typed);
       const attempt = await attempts.begin(actor.tenantId, { email, ip: actor.ip, isKnownBrowser });
-      if (!attempt.ok) return { ...attempt, reason: 'throttled' };
+      if (!attempt.ok) {
+        signIns.record({ outcome: 'throttled' });
+        return { ...attempt, reason: 'throttled' };
+      }
 
       const { record, failure } = await decide(actor.tenantId, email, password).catch(
         async (err: unknown) => {
-          if (isBusy(err)) await attempt.withdraw();
+          if (!isBusy(err)) throw err;
+          signIns.record({ outcome: 'busy' });
+          await attempt.withdraw();
           throw err;
         },
       );
+      signIns.record({ outcome: failure === undefined ? 'success' : 'failure' });
       if (record && failure === undefined) {
         await attempt.succeeded();
         await rehash(record, password);

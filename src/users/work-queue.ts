@@ -14,13 +14,17 @@ export function createWorkQueue({ concurrency, maxQueue }: { concurrency: number
   if (concurrency < 1 || maxQueue < 0) throw new RangeError('a work queue needs a positive size');
   const waiting: (() => void)[] = [];
   let running = 0;
+  let rejected = 0;
 
   async function turn(): Promise<void> {
     if (running < concurrency) {
       running += 1;
       return;
     }
-    if (waiting.length >= maxQueue) throw new QueueFullError();
+    if (waiting.length >= maxQueue) {
+      rejected += 1;
+      throw new QueueFullError();
+    }
     // Whoever finishes hands over its place, so `running` stays as it is and nobody can slip in between.
     await new Promise<void>((resolve) => waiting.push(resolve));
   }
@@ -42,6 +46,7 @@ export function createWorkQueue({ concurrency, maxQueue }: { concurrency: number
       }
     },
 
-    stats: () => ({ running, queued: waiting.length }),
+    /** `rejected`: since the start. */
+    stats: () => ({ running, queued: waiting.length, rejected }),
   };
 }

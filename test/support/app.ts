@@ -10,6 +10,8 @@ import { systemActor } from '../../src/http/actor.ts';
 import type { Actor } from '../../src/http/actor.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import type { Logger } from '../../src/lib/logger.ts';
+import { createMetrics } from '../../src/metrics/metrics.ts';
+import type { Metrics } from '../../src/metrics/metrics.ts';
 import { redisCounters } from '../../src/redis/redis-counters.ts';
 import { createRedis } from '../../src/redis/redis.ts';
 import type { Redis } from '../../src/redis/redis.ts';
@@ -28,6 +30,7 @@ export interface TestApp {
   db: Knex;
   registry: ReturnType<typeof createApp>['registry'];
   redis: Redis | undefined;
+  metrics: Metrics | undefined;
   /** A tenant with keys; each test or file makes its own. */
   tenant(): Promise<TestTenant>;
   close(): Promise<void>;
@@ -47,7 +50,7 @@ export const GOOD_PASSWORD = 'correct horse battery staple';
 const files = createPageFiles();
 
 export async function startTestApp(
-  options: { env?: Record<string, string>; db?: Knex; log?: Logger } = {},
+  options: { env?: Record<string, string>; db?: Knex; log?: Logger; measured?: boolean } = {},
 ): Promise<TestApp> {
   const port = await freePort();
   const config = loadConfig({
@@ -66,6 +69,14 @@ export async function startTestApp(
   const redis = config.redisUrl === undefined ? undefined : createRedis({ url: config.redisUrl, log });
   const changes = createTenantChanges({ redis });
   const services = createServices({ config, db, log, tenantChanged: (id) => changes.announce(id) });
+  const metrics = options.measured
+    ? createMetrics({
+        version: 'test',
+        db,
+        poolMax: config.databasePool,
+        passwordHashes: () => services.hasher.stats(),
+      })
+    : undefined;
   const app = createApp({
     ...files,
     config,
@@ -76,6 +87,7 @@ export async function startTestApp(
     version: 'test',
     isDraining: () => server.isDraining(),
     sharedCounters: redis && redisCounters(redis),
+    metrics,
   });
   const server = await startServer({
     handler: app.handler,
@@ -95,6 +107,7 @@ export async function startTestApp(
     db,
     registry: app.registry,
     redis,
+    metrics,
     async tenant() {
       const slug = `t-${randomBytes(6).toString('hex')}`;
       const root = await services.tenants.ensureDefault();
@@ -105,6 +118,7 @@ export async function startTestApp(
       await server.drain();
       await app.registry.stop();
       redis?.close();
+      metrics?.stop();
     },
   };
 }

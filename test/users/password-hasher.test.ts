@@ -130,7 +130,7 @@ describe('password hasher', () => {
 
     const answer = hasher.verify('mossy lantern orbit', undefined);
 
-    assert.deepEqual(hasher.stats(), { running: 1, queued: 0 });
+    assert.partialDeepStrictEqual(hasher.stats(), { running: 1, queued: 0 });
     assert.equal(await answer, false);
   });
 
@@ -163,7 +163,7 @@ describe('password hasher', () => {
       assert.equal(outcome.reason.status, 503);
       assert.ok((outcome.reason.retryAfterSeconds ?? 0) >= 1);
     }
-    assert.deepEqual(hasher.stats(), { running: 0, queued: 0 });
+    assert.partialDeepStrictEqual(hasher.stats(), { running: 0, queued: 0 });
     assert.equal(await hasher.verify('again', await hasher.hash('again')), true);
   });
 });

@@ -31,7 +31,7 @@ describe('work queue', () => {
           );
           assert.ok(most <= concurrency);
           assert.equal(refused.length, Math.max(0, tasks.length - concurrency - maxQueue));
-          assert.deepEqual(queue.stats(), { running: 0, queued: 0 });
+          assert.deepEqual(queue.stats(), { running: 0, queued: 0, rejected: refused.length });
         },
       ),
     );

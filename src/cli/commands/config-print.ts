@@ -39,6 +39,8 @@ function settings(io: CliIo): Record<string, Setting> {
     PUBLIC_URL: config.publicUrl,
     GATEHOUSE_DATA_DIR: config.dataDir,
     LOG_LEVEL: config.logLevel,
+    GATEHOUSE_MANAGEMENT_PORT: config.management?.port ?? 0,
+    GATEHOUSE_MANAGEMENT_HOST: config.management?.host ?? null,
     GATEHOUSE_DEMO: config.demo,
   };
 

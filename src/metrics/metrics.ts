@@ -1,0 +1,173 @@
+import type { Knex } from 'knex';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import {
+  directoryLookups,
+  gateWaits,
+  rateLimitings,
+  signIns,
+  statements,
+  tokenResponses,
+} from '../lib/instruments.ts';
+
+/**
+ * What a process measures, for Prometheus. Names begin with `gatehouse_`, units are seconds and bytes, and
+ * labels take few values: never an address, a client or a person. docs/metrics.md is made from here.
+ */
+export interface MetricsSources {
+  version: string;
+  db: Knex;
+  poolMax: number;
+  passwordHashes: () => { running: number; queued: number; rejected: number };
+  /** Absent where there is no Redis. */
+  isRedisReady?: (() => boolean) | undefined;
+}
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+const LATENCY_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const STATEMENT_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 3];
+const WAIT_SECONDS = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 3];
+
+export function createMetrics({ version, db, poolMax, passwordHashes, isRedisReady }: MetricsSources) {
+  const registry = new Registry();
+  const registers = [registry];
+  const undo: (() => unknown)[] = [];
+  collectDefaultMetrics({ register: registry, prefix: 'gatehouse_' });
+
+  const requests = new Histogram({
+    name: 'gatehouse_http_request_duration_seconds',
+    help: 'Time from the arrival of a request to the end of its response, by method, route template and outcome (success, refused, throttled, failed, aborted).',
+    labelNames: ['method', 'route', 'outcome'] as const,
+    buckets: LATENCY_SECONDS,
+    registers,
+  });
+  const inFlight = new Gauge({
+    name: 'gatehouse_http_requests_in_flight',
+    help: 'Requests that are being answered.',
+    registers,
+  });
+
+  const throttled = new Counter({
+    name: 'gatehouse_rate_limited_total',
+    help: 'Requests refused by a rate limit, by the name of the limit.',
+    labelNames: ['limit'] as const,
+    registers,
+  });
+  undo.push(rateLimitings.observe(({ limit }) => throttled.inc({ limit })));
+
+  const tokens = new Counter({
+    name: 'gatehouse_token_responses_total',
+    help: 'Answers of the token endpoint that brought tokens, by grant type.',
+    labelNames: ['grant_type'] as const,
+    registers,
+  });
+  undo.push(tokenResponses.observe(({ grantType }) => tokens.inc({ grant_type: grantType })));
+
+  const passwords = new Counter({
+    name: 'gatehouse_password_sign_ins_total',
+    help: 'Passwords given at sign-in, by outcome (success, failure, throttled, busy).',
+    labelNames: ['outcome'] as const,
+    registers,
+  });
+  undo.push(signIns.observe(({ outcome }) => passwords.inc({ outcome })));
+
+  gauge(
+    'gatehouse_password_hashes_running',
+    'Passwords that are being hashed.',
+    () => passwordHashes().running,
+  );
+  gauge(
+    'gatehouse_password_hashes_queued',
+    'Passwords that wait for their turn to be hashed.',
+    () => passwordHashes().queued,
+  );
+  const rejected = new Counter({
+    name: 'gatehouse_password_hashes_rejected_total',
+    help: 'Passwords that were not hashed because too many waited already; the answer was 503.',
+    registers,
+    collect() {
+      rejected.reset();
+      rejected.inc(passwordHashes().rejected);
+    },
+  });
+
+  const pool: Pool = db.client.pool;
+  const connections = new Gauge({
+    name: 'gatehouse_database_connections',
+    help: 'Connections of the pool, by state (used, free).',
+    labelNames: ['state'] as const,
+    registers,
+    collect() {
+      connections.set({ state: 'used' }, pool.numUsed());
+      connections.set({ state: 'free' }, pool.numFree());
+    },
+  });
+  gauge('gatehouse_database_connections_max', 'Most connections the pool may have.', () => poolMax);
+  gauge('gatehouse_database_connections_pending', 'Those who wait for a connection of the pool.', () =>
+    pool.numPendingAcquires(),
+  );
+
+  const statementTimes = new Histogram({
+    name: 'gatehouse_database_statement_duration_seconds',
+    help: 'Time of a prepared statement, the waits for a connection and for locks included, by its name and outcome (ok, failed).',
+    labelNames: ['statement', 'outcome'] as const,
+    buckets: STATEMENT_SECONDS,
+    registers,
+  });
+  undo.push(
+    statements.observe(({ name, seconds, isOk }) =>
+      statementTimes.observe({ statement: name, outcome: isOk ? 'ok' : 'failed' }, seconds),
+    ),
+  );
+
+  const gates = new Histogram({
+    name: 'gatehouse_token_gate_wait_seconds',
+    help: 'Wait of a request for another one with the same code or refresh token.',
+    buckets: WAIT_SECONDS,
+    registers,
+  });
+  undo.push(gateWaits.observe(({ seconds }) => gates.observe(seconds)));
+
+  const lookups = new Counter({
+    name: 'gatehouse_directory_lookups_total',
+    help: 'Questions for a client or resource, by kind and whether memory (hit) or the database (miss) answered.',
+    labelNames: ['kind', 'result'] as const,
+    registers,
+  });
+  undo.push(
+    directoryLookups.observe(({ kind, isHit }) => lookups.inc({ kind, result: isHit ? 'hit' : 'miss' })),
+  );
+
+  if (isRedisReady) {
+    gauge('gatehouse_redis_up', 'Whether Redis answers (1) or not (0).', () => Number(isRedisReady()), 'min');
+  }
+  const build = new Gauge({
+    name: 'gatehouse_build_info',
+    help: 'Always 1; the version is the label.',
+    labelNames: ['version'] as const,
+    aggregator: 'first',
+    registers,
+  });
+  build.set({ version }, 1);
+
+  function gauge(name: string, help: string, value: () => number, aggregator: 'sum' | 'min' = 'sum'): void {
+    const one: Gauge = new Gauge({ name, help, aggregator, registers, collect: () => one.set(value()) });
+  }
+
+  return {
+    registry,
+    requests,
+    inFlight,
+    stop(): void {
+      for (const step of undo) step();
+      registry.clear();
+    },
+  };
+}
+
+/** Of tarn, behind knex. */
+interface Pool {
+  numUsed(): number;
+  numFree(): number;
+  numPendingAcquires(): number;
+}
