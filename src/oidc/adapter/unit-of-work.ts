@@ -78,7 +78,11 @@ export class UnitOfWork {
   }
 
   async commit(): Promise<void> {
-    await (await this.#transaction)?.commit();
+    const transaction = await this.#transaction;
+    if (!transaction) return;
+    await transaction.commit();
+    // knex resolves `commit` also when COMMIT failed, and tells so here alone.
+    await transaction.executionPromise;
   }
 
   /** Ends the unit: whatever was not committed is undone. */
