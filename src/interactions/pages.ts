@@ -115,6 +115,8 @@ export interface SignOutLocals {
 
 export interface SignedOutLocals {
   tenant: { name: string };
+  /** Who is still signed in: they left only the app, or nothing. */
+  account: { email: string } | null;
   /** The app to go back to; without a web address there is no link. */
   app: { name: string; url: string | null } | null;
   signInHref: string | null;

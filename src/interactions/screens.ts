@@ -6,6 +6,8 @@ import type { Clock } from '../lib/clock.ts';
 import { currentUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import { ROUTES } from '../oidc/configuration/features.ts';
 import type { EngineErrorOut, OidcScreens } from '../oidc/oidc-screens.ts';
+import type { TenantContext } from '../oidc/provider-deps.ts';
+import type { User } from '../users/user.ts';
 import { userStore } from '../users/user-store.ts';
 import { loginStateStore } from './login-state.ts';
 import type { InteractionPages } from './pages.ts';
@@ -56,13 +58,11 @@ export function createScreens(deps: {
       });
     },
 
-    async confirmLogout({ db, tenant }, ctx) {
+    async confirmLogout(context, ctx) {
+      const { tenant } = context;
       const { session, client } = ctx.oidc;
       const accountId = session?.accountId;
-      const user =
-        accountId === undefined
-          ? undefined
-          : await userStore((await currentUnitOfWork()?.reader()) ?? db, tenant.id).find(accountId);
+      const user = await findUser(context, accountId);
       ctx.type = 'html';
       ctx.body = pages.signOutPage({
         tenant,
@@ -75,13 +75,17 @@ export function createScreens(deps: {
       });
     },
 
-    async signedOut({ tenant, directory, issuer }, ctx) {
-      const { client } = ctx.oidc;
+    async signedOut(context, ctx) {
+      const { tenant, directory, issuer } = context;
+      const { client, provider } = ctx.oidc;
+      // Who only leaves the app, or thinks better of it, ends here as well.
+      const stays = await findUser(context, (await provider.Session.get(ctx)).accountId);
       const { metadata } = (client && (await directory.client(client.clientId))) ?? {};
       const [url, signInHref] = [metadata?.['client_uri'], metadata?.['initiate_login_uri']];
       ctx.type = 'html';
       ctx.body = pages.signedOutPage({
         tenant,
+        account: stays ? { email: stays.email } : null,
         app: client
           ? { name: client.clientName ?? client.clientId, url: typeof url === 'string' ? url : null }
           : null,
@@ -90,6 +94,11 @@ export function createScreens(deps: {
       });
     },
   };
+}
+
+async function findUser({ db, tenant }: TenantContext, id: string | undefined): Promise<User | undefined> {
+  if (id === undefined) return undefined;
+  return userStore((await currentUnitOfWork()?.reader()) ?? db, tenant.id).find(id);
 }
 
 /** The request as it can be made again: after validation, with what came by request object or default filled in. */

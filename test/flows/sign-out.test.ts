@@ -53,7 +53,10 @@ describe('signing out', () => {
 
     await open(page);
     await page.getByRole('button', { name: 'Stay signed in' }).click();
+    await heading(page, 'You’re still signed in');
+    await inspect(page, 'still-signed-in');
 
+    assert.equal(await page.getByText(party.user.email).count(), 1);
     assert.equal(await isSignedIn(page, party), true);
   });
 
@@ -67,9 +70,12 @@ describe('signing out', () => {
     await open(page, { client_id: party.clientId });
     await page.getByText('Notes asks to sign you out').waitFor();
     await page.getByRole('button', { name: 'Only sign out of Notes' }).click();
-    await page.waitForURL(/\/logout\/success/);
+    await heading(page, 'You’re signed out of Notes');
+    await inspect(page, 'signed-out-of-app');
+    const remains = await page.locator('.lead').innerText();
 
     assert.equal((await party.refresh(refreshToken)).body.error, 'invalid_grant');
+    assert.match(remains, new RegExp(`You are still signed in to .* as ${party.user.email}`));
     assert.equal((await mail.refresh(body.refresh_token ?? '')).status, 200);
     assert.equal(await isSignedIn(page, mail), true);
   });

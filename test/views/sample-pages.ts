@@ -184,8 +184,29 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
       'signed-out',
       interactions.signedOutPage({
         tenant: purpose.tenant,
+        account: null,
         app: { name: words.app, url: words.url },
         signInHref: '/again',
+        appsNotReached: [],
+      }),
+    ],
+    [
+      'signed-out-of-app',
+      interactions.signedOutPage({
+        tenant: purpose.tenant,
+        account: { email: words.email },
+        app: { name: words.app, url: words.url },
+        signInHref: '/again',
+        appsNotReached: [],
+      }),
+    ],
+    [
+      'still-signed-in',
+      interactions.signedOutPage({
+        tenant: purpose.tenant,
+        account: { email: words.email },
+        app: null,
+        signInHref: null,
         appsNotReached: [],
       }),
     ],
@@ -193,6 +214,7 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
       'signed-out-not-everywhere',
       interactions.signedOutPage({
         tenant: purpose.tenant,
+        account: null,
         app: null,
         signInHref: null,
         appsNotReached: [words.app, words.text],
