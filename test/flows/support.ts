@@ -6,6 +6,7 @@ import type { TestApp, TestTenant } from '../support/app.ts';
 import { axeViolations, faultsOf, newContext } from '../support/browser.ts';
 import type { BrowserOptions } from '../support/browser.ts';
 import { startLoopbackServer } from '../support/loopback-server.ts';
+import type { ReceivedRequest } from '../support/loopback-server.ts';
 import { CODE_CHALLENGE, createRelyingParty } from '../support/relying-party.ts';
 import type { RelyingParty } from '../support/relying-party.ts';
 import { memoryLog } from '../http/support.ts';
@@ -19,6 +20,8 @@ export interface World extends Omit<MemoryLog, 'log'> {
   /** Where the apps hear the answer: a server of somebody else, at another origin. */
   appUrl: string;
   redirectUri: string;
+  /** What reached that server. */
+  appRequests: readonly ReceivedRequest[];
   /** An app and a person who has an account. */
   party(client?: ClientOptions): Promise<Party>;
   /** The same server, but another of its tenants. */
@@ -52,6 +55,7 @@ export async function startWorld(): Promise<World> {
     ...logged,
     appUrl: others.url,
     redirectUri,
+    appRequests: others.requests,
     party: (client) => partyOf(tenant, client),
     async elsewhere() {
       const other = await app.tenant();
