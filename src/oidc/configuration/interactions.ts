@@ -1,4 +1,4 @@
-import { interactionPolicy } from 'oidc-provider';
+import { errors, interactionPolicy } from 'oidc-provider';
 import type { Configuration, Interaction, KoaContextWithOIDC } from 'oidc-provider';
 import type { TenantContext } from '../provider-deps.ts';
 
@@ -9,8 +9,18 @@ export function interactionsConfiguration(context: TenantContext) {
   const { screens } = context;
   const policy = base();
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 0);
-  policy.get('login')?.checks.add(
-    // The engine goes on with a session whose account it could not load, and fails later with a 500.
+  const login = policy.get('login');
+  // It was checked when the sign-in began, which may be an hour ago.
+  login?.checks.add(
+    new Check('redirect_uri_gone', 'the app no longer returns there', ({ oidc }) => {
+      const { client, params } = oidc;
+      if (!client?.redirectUriAllowed(String(params?.['redirect_uri'])))
+        throw new errors.InvalidRedirectUri();
+      return Check.NO_NEED_TO_PROMPT;
+    }),
+  );
+  // The engine goes on with a session whose account it could not load, and fails later with a 500.
+  login?.checks.add(
     new Check('account_gone', 'the account of the session is gone or not active', 'login_required', (ctx) => {
       const { session, account } = ctx.oidc;
       return session?.accountId !== undefined && account === undefined;
