@@ -28,8 +28,8 @@ export type LogLine = Record<string, unknown> & { msg: string; level: string };
 export interface MemoryLog {
   log: Logger;
   lines: LogLine[];
-  /** The first line with this message, as soon as there is one. */
-  line: (msg: string) => Promise<LogLine>;
+  /** The first line with this message, or that is such, as soon as there is one. */
+  line: (wanted: string | ((line: LogLine) => boolean)) => Promise<LogLine>;
 }
 
 export function memoryLog(level = 'debug'): MemoryLog {
@@ -44,9 +44,10 @@ export function memoryLog(level = 'debug'): MemoryLog {
   return {
     log: createLogger({ level, destination }),
     lines,
-    async line(msg) {
+    async line(wanted) {
+      const isWanted = typeof wanted === 'string' ? (candidate: LogLine) => candidate.msg === wanted : wanted;
       for (;;) {
-        const found = lines.find((candidate) => candidate.msg === msg);
+        const found = lines.find(isWanted);
         if (found) return found;
         await once(destination, 'line');
       }
