@@ -32,6 +32,31 @@ describe('requests that meet on two server processes', function () {
     Promise.all(Array.from({ length: count }, (_, index) => work(index)));
   const codeOf = (page: Page) => (page.location ? new URL(page.location).searchParams.get('code') : null);
 
+  /** Holds the sessions of a user until everybody the work sends stands in front of them. */
+  async function whileLocked<Result>(userId: string, work: () => Promise<Result[]>): Promise<Result[]> {
+    const trx = await app.db.transaction();
+    const sessions = trx('oidc_models').where({
+      tenant_id: tenant.tenant.id,
+      model: 'Session',
+      account_id: userId,
+    });
+    await sessions.forUpdate();
+    const { rows } = await trx.raw('SELECT pg_backend_pid() AS pid');
+    const results = work();
+    for (let waiting = 0; waiting < 2; ) {
+      const blocked = await app.db.raw(
+        `WITH RECURSIVE behind (pid) AS (
+           VALUES (?::int) UNION
+           SELECT a.pid FROM pg_stat_activity a JOIN behind b ON b.pid = ANY (pg_blocking_pids(a.pid)))
+         SELECT count(*)::int - 1 AS waiting FROM behind`,
+        [rows[0].pid],
+      );
+      ({ waiting } = blocked.rows[0]);
+    }
+    await trx.commit();
+    return results;
+  }
+
   it('accepts a client assertion once', async () => {
     const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
     const rp = await createRelyingParty(app, tenant, {
@@ -127,6 +152,27 @@ describe('requests that meet on two server processes', function () {
     });
     const authorized = Object.keys(session.payload.authorizations);
     assert.deepEqual(authorized.toSorted(), [first, ...others].map(({ clientId }) => clientId).toSorted());
+  });
+
+  it('gives first authorizations of one app in parallel tabs one grant', async () => {
+    const [first, rp] = [
+      await createRelyingParty(app, tenant, { firstParty: true }),
+      await createRelyingParty(app, tenant, { firstParty: true }),
+    ];
+    const agent = createUserAgent();
+    await first.signIn(agent);
+
+    // Both wait for the session, so the second one begins with what it was before the first one.
+    const pages = await whileLocked(first.user.id, () =>
+      times(2, (index) => agent.get(at(index, rp.authorizationUrl()))),
+    );
+
+    const answers = await Promise.all(pages.map((page) => rp.redeem(codeOf(page) ?? '')));
+    const refreshed = await Promise.all(answers.map(({ body }) => rp.refresh(body.refresh_token ?? '')));
+    assert.deepEqual(
+      refreshed.map(({ status }) => status),
+      [200, 200],
+    );
   });
 
   it('never lets a request under way undo a logout', async () => {

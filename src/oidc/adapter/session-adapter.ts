@@ -76,16 +76,20 @@ export function sessionAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
   };
 }
 
+/**
+ * After a wait for the lock the session is as it is now, but what is joined to it belongs to the session
+ * as it was when the wait began: another grant or person, or none where there is one by now. Only what
+ * fits is remembered; for the rest the engine's question goes to the database.
+ */
 function rememberSession(unit: UnitOfWork, row: SessionRow): void {
   const { accountId, authorizations } = row.payload;
-  if (accountId) unit.accounts.set(accountId, toAccount(row));
+  const account = toAccount(row);
+  if (account && account.user.id === accountId) unit.accounts.set(accountId, account);
+
   const grantId = unit.clientId && (authorizations as Authorizations | undefined)?.[unit.clientId]?.grantId;
-  if (!grantId) return;
   const { grant_payload: payload, grant_id_hash: id_hash } = row;
-  unit.grants.set(
-    grantId,
-    payload && id_hash ? { id_hash, payload, consumed_at: null, dead_at: null } : undefined,
-  );
+  if (grantId && payload && id_hash?.equals(hashId(grantId)))
+    unit.grants.set(grantId, { id_hash, payload, consumed_at: null, dead_at: null });
 }
 
 type Authorizations = Record<string, { grantId?: string }>;
