@@ -48,7 +48,9 @@ export function createBrowserOperations({ issuer, balancer }: World, recorder: R
         const confirmation = await session.agent.get(`${issuer}/logout`);
         if (confirmation.status !== 200) return judgePage(confirmation);
         const answer = await session.agent.submit(confirmation, '/logout/confirm', { logout: 'yes' });
-        return answer.status === 303 ? { outcome: 'ok', detail: '303' } : judgePage(answer);
+        if (answer.status === 303) return { outcome: 'ok', detail: '303' };
+        // The session is gone, or a second confirmation page has replaced the first one.
+        return answer.status === 400 ? { outcome: 'refused', detail: '400' } : judgePage(answer);
       });
       return recorder.add({ ...caller, invokedAt, outcome, detail, kind: 'logout', session: session.id });
     },
@@ -121,10 +123,11 @@ function judgeArrival(page: Page): Verdict {
   return { outcome: isRefusal ? 'refused' : 'broken', detail: error };
 }
 
-function judgePage({ status, body, url }: Page): Verdict {
+function judgePage({ status, body, url, headers }: Page): Verdict {
   if (status === 503) return { outcome: 'unavailable', detail: '503' };
   // The account was closed while its owner was typing.
   if (status === 403) return { outcome: 'refused', detail: '403' };
   const title = /<title>([^<]*)/.exec(body)?.[1] ?? body.slice(0, 100);
-  return { outcome: 'broken', detail: `${status} at ${new URL(url).pathname}: ${title.trim()}` };
+  const detail = `${status} at ${new URL(url).pathname}: ${title.trim()}, reference ${headers.get('x-request-id')}`;
+  return { outcome: 'broken', detail };
 }

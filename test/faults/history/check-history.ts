@@ -40,7 +40,11 @@ export function checkHistory(records: readonly HistoryRecord[], promises: Promis
 
 type Found = Omit<Violation, 'rule'>;
 
-function unexpectedAnswers(_index: HistoryIndex, _promises: Promises, records: readonly HistoryRecord[]): Found[] {
+function unexpectedAnswers(
+  _index: HistoryIndex,
+  _promises: Promises,
+  records: readonly HistoryRecord[],
+): Found[] {
   return records
     .filter(({ outcome }) => outcome === 'broken')
     .map((record) => ({ record, message: `was answered by ${record.detail}`, because: [] }));
@@ -61,7 +65,9 @@ function forks(index: HistoryIndex): Found[] {
     const [first] = given;
     const other = given.find(({ refresh }) => refresh !== first?.refresh);
     if (!first || !other) return [];
-    return [{ record: other, message: 'gave another successor for the same refresh token', because: [first] }];
+    return [
+      { record: other, message: 'gave another successor for the same refresh token', because: [first] },
+    ];
   });
 }
 
@@ -111,17 +117,18 @@ function isExplained(index: HistoryIndex, family: KnownFamily, use: HistoryRecor
 
 function sessionFaults(index: HistoryIndex): Found[] {
   return index.all('authorize').flatMap((record): Found[] => {
-    const ends = [
-      ...index.about('logout', record.session),
-      ...index.about('disable', record.user),
-    ].filter(mayHaveHappened);
+    const ends = [...index.about('logout', record.session), ...index.about('disable', record.user)].filter(
+      mayHaveHappened,
+    );
 
     if (record.outcome === 'refused' && !ends.some(({ invokedAt }) => invokedAt < record.respondedAt))
       return [{ record, message: 'was refused though nothing had ended the session', because: [] }];
     if (record.outcome !== 'ok') return [];
     const end = ends.find(
       (one) =>
-        one.outcome === 'ok' && one.respondedAt < record.invokedAt && isStill(index, one, beginOf(index, record)),
+        one.outcome === 'ok' &&
+        one.respondedAt < record.invokedAt &&
+        isStill(index, one, beginOf(index, record)),
     );
     return end ? [{ record, message: 'gave a code after the end of the session', because: [end] }] : [];
   });
@@ -146,7 +153,10 @@ function unverifiable(index: HistoryIndex): Found[] {
     .map((record) => ({ record, message: 'the published keys do not verify it', because: [] }));
 }
 
-function usesOf(index: HistoryIndex, { exchanges, refreshTokens, accessTokens }: KnownFamily): HistoryRecord[] {
+function usesOf(
+  index: HistoryIndex,
+  { exchanges, refreshTokens, accessTokens }: KnownFamily,
+): HistoryRecord[] {
   return [
     ...exchanges,
     ...[...refreshTokens].flatMap((token) => index.refreshesOf(token)),

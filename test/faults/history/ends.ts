@@ -18,11 +18,7 @@ const CLOCK_MARGIN_MS = 100;
  * Whatever may have ended the family, acknowledged or not: from the moment it was sent, the family's
  * tokens may be refused.
  */
-export function possibleEnds(
-  index: HistoryIndex,
-  promises: Promises,
-  family: KnownFamily,
-): HistoryRecord[] {
+export function possibleEnds(index: HistoryIndex, promises: Promises, family: KnownFamily): HistoryRecord[] {
   const { session, user, offline } = family.authorization;
   const siblings = index.siblingsOf(family);
   const tokens = siblings.flatMap(({ refreshTokens }) => [...refreshTokens]);
@@ -79,10 +75,7 @@ export function isBefore(
   if (authorization.invokedAt > disable.respondedAt) return false;
   return !index
     .about('enable', authorization.user)
-    .some(
-      (enable) =>
-        enable.respondedAt > disable.invokedAt && enable.invokedAt < authorization.respondedAt,
-    );
+    .some((enable) => enable.respondedAt > disable.invokedAt && enable.invokedAt < authorization.respondedAt);
 }
 
 export function revocationsOf(index: HistoryIndex, access: string): RecordOf<'revoke'>[] {

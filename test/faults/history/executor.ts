@@ -24,7 +24,10 @@ export function createExecutor(world: World, recorder: Recorder, shape: Shape) {
   const operator = createOperatorOperations(world, recorder);
   const slots = createSlots(world, shape);
 
-  async function authorize(caller: Caller, slot: Slot): Promise<{ code: string; session: Session } | undefined> {
+  async function authorize(
+    caller: Caller,
+    slot: Slot,
+  ): Promise<{ code: string; session: Session } | undefined> {
     const { browser, app, offline } = slot;
     await browser.signingIn;
     if (!browser.session) {

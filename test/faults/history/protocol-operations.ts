@@ -108,7 +108,8 @@ export function judge(
   const detail = `${answer.status}${typeof error === 'string' ? ` ${error}` : ''}`;
   if (answer.status === 200) return { outcome: 'ok', detail };
   if (answer.status === 503) return { outcome: 'unavailable', detail };
-  return { outcome: isRefusal(answer.status, error) ? 'refused' : 'broken', detail };
+  if (isRefusal(answer.status, error)) return { outcome: 'refused', detail };
+  return { outcome: 'broken', detail: `${detail}, reference ${String(answer.headers['x-request-id'])}` };
 }
 
 function isInvalidGrant(status: number, error: unknown): boolean {

@@ -18,8 +18,8 @@ export interface ServerProcess {
   isRunning(): boolean;
   /** Resident memory. */
   rssBytes(): number;
-  /** The last lines of its log. */
-  logTail(): string;
+  /** The lines of its log with this text, the last ones where there are many. */
+  logAbout(text: string): string;
 }
 
 export interface ServerProcessOptions {
@@ -33,7 +33,8 @@ export interface ServerProcessOptions {
 const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 const READY_TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
-const LOG_BYTES = 20_000;
+const LOG_BYTES = 20_000_000;
+const SHOWN_LINES = 20;
 
 export async function createServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
   const port = await freePort();
@@ -46,7 +47,11 @@ export async function createServerProcess(options: ServerProcessOptions): Promis
       env: {
         ...process.env,
         // The rest of the run's environment is none of a server's business.
-        ...Object.fromEntries(Object.keys(process.env).filter(isOurs).map((name) => [name, undefined])),
+        ...Object.fromEntries(
+          Object.keys(process.env)
+            .filter(isOurs)
+            .map((name) => [name, undefined]),
+        ),
         ...options.env,
         PORT: String(port),
       },
@@ -62,6 +67,12 @@ export async function createServerProcess(options: ServerProcessOptions): Promis
     return { process: spawned, ended: ended.promise };
   }
 
+  const logAbout = (text: string) =>
+    log
+      .split('\n')
+      .filter((line) => line.includes(text))
+      .slice(-SHOWN_LINES)
+      .join('\n');
   const isRunning = () =>
     child !== undefined && child.process.exitCode === null && child.process.signalCode === null;
 
@@ -73,7 +84,8 @@ export async function createServerProcess(options: ServerProcessOptions): Promis
       child = spawnServer();
       const deadline = Date.now() + READY_TIMEOUT_MS;
       while (!(await isReady(url))) {
-        if (!isRunning() || Date.now() > deadline) throw new Error(`the server is not ready:\n${log}`);
+        if (!isRunning() || Date.now() > deadline)
+          throw new Error(`the server is not ready:\n${logAbout('')}`);
         await delay(POLL_MS);
       }
     },
@@ -88,7 +100,7 @@ export async function createServerProcess(options: ServerProcessOptions): Promis
       const status = readFileSync(`/proc/${child?.process.pid}/status`, 'utf8');
       return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
     },
-    logTail: () => log,
+    logAbout,
   };
 }
 
@@ -112,5 +124,7 @@ export async function freePort(): Promise<number> {
 }
 
 function isOurs(name: string): boolean {
-  return /^(GATEHOUSE_|TEST_|FAULTS_|NODE_V8_COVERAGE$|DATABASE_URL|PUBLIC_URL|PORT$|HOST$|NODE_ENV$)/.test(name);
+  return /^(GATEHOUSE_|TEST_|FAULTS_|NODE_V8_COVERAGE$|DATABASE_URL|PUBLIC_URL|PORT$|HOST$|NODE_ENV$)/.test(
+    name,
+  );
 }

@@ -127,9 +127,10 @@ export async function startTcpProxy(target: Upstream): Promise<TcpProxy> {
 
   function reset(...sockets: Socket[]): void {
     for (const socket of sockets) {
-      // Unix sockets know no reset.
-      if (socket.remoteFamily === undefined) socket.destroy();
-      else socket.resetAndDestroy();
+      // Unix sockets know no reset, and after its end a connection cannot be reset any more (close(2), SO_LINGER).
+      const canReset = socket.remoteFamily !== undefined && !socket.writableEnded && !socket.destroyed;
+      if (canReset) socket.resetAndDestroy();
+      else socket.destroy();
     }
   }
 
