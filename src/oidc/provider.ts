@@ -19,6 +19,7 @@ import { documentsMiddleware } from './middleware/documents-middleware.ts';
 import { formTargetMiddleware } from './middleware/form-target-middleware.ts';
 import { jwtTokensMiddleware } from './middleware/jwt-tokens-middleware.ts';
 import { signedOutMiddleware } from './middleware/signed-out-middleware.ts';
+import { staleHintMiddleware } from './middleware/stale-hint-middleware.ts';
 import { unitOfWorkMiddleware } from './middleware/unit-of-work-middleware.ts';
 import type { TenantContext } from './provider-deps.ts';
 import { logProviderEvents } from './provider-events.ts';
@@ -68,6 +69,8 @@ export function buildProvider(context: TenantContext, keys: readonly PrivateJwk[
   provider.use(demandClientMiddleware);
   provider.use(formTargetMiddleware);
   provider.use(signedOutMiddleware);
-  provider.use(jwtTokensMiddleware(context, publicJwks(keys) as JSONWebKeySet));
+  const published = publicJwks(keys) as JSONWebKeySet;
+  provider.use(staleHintMiddleware(context, published));
+  provider.use(jwtTokensMiddleware(context, published));
   return provider;
 }
