@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
-import { createRelyingParty } from '../support/relying-party.ts';
+import { CODE_VERIFIER, createRelyingParty, REDIRECT_URI } from '../support/relying-party.ts';
 import type { RelyingParty } from '../support/relying-party.ts';
 import { signOut } from '../support/sign-out.ts';
-import { isActive } from '../support/token-sets.ts';
+import { basicAuth, isActive } from '../support/token-sets.ts';
 import { createUserAgent } from '../support/user-agent.ts';
 
 describe('authorization codes', () => {
@@ -79,6 +79,29 @@ describe('authorization codes', () => {
       const { status, body } = await rp.redeem(changed(code));
 
       assert.deepEqual([status, body.error], [400, 'invalid_grant']);
+      assert.equal((await rp.redeem(code)).status, 200);
+    });
+  }
+
+  for (const name of ['grant_type', 'code', 'redirect_uri', 'code_verifier', 'client_id']) {
+    it(`are redeemed by a request that says everything once: ${name}`, async () => {
+      const code = await codeOf();
+      const form = new URLSearchParams({
+        grant_type: 'authorization_code',
+        code,
+        redirect_uri: REDIRECT_URI,
+        code_verifier: CODE_VERIFIER,
+        client_id: rp.clientId,
+      });
+      form.append(name, form.get(name) ?? '');
+
+      const response = await fetch(`${tenant.issuer}/token`, {
+        method: 'POST',
+        headers: { authorization: basicAuth(rp.clientId, rp.clientSecret ?? '') },
+        body: form,
+      });
+
+      assert.equal(response.status, 400);
       assert.equal((await rp.redeem(code)).status, 200);
     });
   }
