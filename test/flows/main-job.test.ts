@@ -9,7 +9,8 @@ import { allow, giveEmail, givePassword, heading, inspect, openPage } from './su
 describe('a newcomer', () => {
   let server: DemoServer;
 
-  before(async () => {
+  before(async function () {
+    this.timeout(60_000);
     server = await startDemoServer();
   });
 
@@ -52,8 +53,7 @@ describe('a newcomer', () => {
   }
 
   for (const [look, options] of LOOKS) {
-    it(`signs in, sees verified tokens, calls an API, refreshes and signs out (${look})`, async function () {
-      this.timeout(60_000);
+    it(`signs in, sees verified tokens, calls an API, refreshes and signs out (${look})`, async () => {
       const page = await openPage(options);
       let step = 0;
       const lookAt = async (name: string) => {

@@ -106,6 +106,11 @@ export function openTab(page: Page): Page {
   return page;
 }
 
+// Half a dozen pages a test, on machines that do more than this.
+beforeEach(function () {
+  this.currentTest?.timeout(60_000);
+});
+
 afterEach(() => {
   for (const page of watched.splice(0)) assert.deepEqual(faultsOf(page), []);
 });
