@@ -132,6 +132,7 @@ export function createApp(options: AppOptions): App {
     pages: createSetupPages({ views }),
     passwordRules: services.passwordPolicy,
     publicUrl,
+    next: options.demo ? { text: 'Open the demo', href: `${publicUrl}/demo` } : null,
   });
   app.use(setup.routes() as unknown as Koa.Middleware<RequestState>);
 

@@ -18,7 +18,7 @@ describe('an error page', () => {
     title: string;
     /** What the log says about it, besides the line of the request. */
     logged?: string;
-    provoke(page: Page, party: Party): Promise<Response | null>;
+    provoke: (page: Page, party: Party) => Promise<Response | null>;
   }
 
   const startWith = async (page: Page, party: Party, params: Record<string, string>) =>
