@@ -3,6 +3,7 @@ import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { ErrorPageKind, HttpPages } from '../http/pages.ts';
 import { requestStateOf } from '../http/request-state.ts';
 import type { Clock } from '../lib/clock.ts';
+import { guarded } from '../oidc/adapter/store-errors.ts';
 import { currentUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import { ROUTES } from '../oidc/configuration/features.ts';
 import type { EngineErrorOut, OidcScreens } from '../oidc/oidc-screens.ts';
@@ -24,13 +25,16 @@ export function createScreens(deps: {
 
   return {
     async start({ db, tenant, sealer, mountPath }, ctx, interaction) {
-      const trx = (await currentUnitOfWork()?.writer()) ?? db;
-      await loginStateStore(trx, tenant.id, sealer).save(interaction.uid, {
+      const state = {
         clientId: String(interaction.params['client_id']),
         authorizationPath: (interaction as { parJti?: string }).parJti
           ? undefined
           : authorizationPath(mountPath, interaction.params),
         restarts: restartsOf(ctx.query),
+      };
+      await guarded(async () => {
+        const trx = (await currentUnitOfWork()?.writer()) ?? db;
+        await loginStateStore(trx, tenant.id, sealer).save(interaction.uid, state);
       });
       return `${mountPath}/interaction/${interaction.uid}`;
     },

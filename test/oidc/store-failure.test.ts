@@ -36,6 +36,17 @@ describe('while the database cannot be reached', function () {
     }
   }
 
+  /** Whoever needs one of these tables waits until the time for that is over. */
+  async function whileLocked<Result>(tables: string[], work: () => Promise<Result>): Promise<Result> {
+    const trx = await own.db.transaction();
+    for (const table of tables) await trx.raw('LOCK TABLE ?? IN ACCESS EXCLUSIVE MODE', [table]);
+    try {
+      return await work();
+    } finally {
+      await trx.rollback();
+    }
+  }
+
   async function recovered(): Promise<void> {
     while ((await fetch(`${app.url}/readyz`)).status !== 200) await delay(20);
   }
@@ -97,6 +108,23 @@ describe('while the database cannot be reached', function () {
     assert.equal(page.status, 503);
     assert.match(page.headers.get('content-type') ?? '', /html/);
     assert.ok(new URL(afterwards.location ?? '').searchParams.get('code'));
+  });
+
+  it('shows that page too when only the last step of a request fails', async () => {
+    const rp = await createRelyingParty(app, tenant);
+    const agent = createUserAgent();
+    await rp.signIn(agent);
+    const logout = await agent.get(`${tenant.issuer}/logout`);
+
+    const pages = await whileLocked(['login_states', 'users'], () =>
+      Promise.all([createUserAgent().get(rp.authorizationUrl()), agent.get(`${tenant.issuer}/logout`)]),
+    );
+
+    assert.equal(logout.status, 200);
+    assert.deepEqual(
+      pages.map(({ status }) => status),
+      [503, 503],
+    );
   });
 
   it('neither signs in nor counts a wrong password', async () => {
