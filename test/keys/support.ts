@@ -14,7 +14,7 @@ export const DAY_SECONDS = 86_400;
 
 export const masterKey = () => randomBytes(32);
 export const sealerWith = (...keys: Buffer[]) => createSealer(createKeyRing(keys));
-export const testSealer = sealerWith(masterKey());
+const testSealer = sealerWith(masterKey());
 
 export function keyService(db: Knex, options: Partial<KeyServiceOptions> = {}): KeyService {
   return createKeyService({
