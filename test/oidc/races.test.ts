@@ -32,18 +32,19 @@ describe('requests that meet on two server processes', function () {
     Promise.all(Array.from({ length: count }, (_, index) => work(index)));
   const codeOf = (page: Page) => (page.location ? new URL(page.location).searchParams.get('code') : null);
 
-  /** Holds the sessions of a user until everybody the work sends stands in front of them. */
-  async function whileLocked<Result>(userId: string, work: () => Promise<Result[]>): Promise<Result[]> {
+  /** Holds a user's sessions until everybody the work sends stands in front of them, and while `meanwhile` runs. */
+  async function whileLocked<Result>(
+    userId: string,
+    work: () => Promise<Result>[],
+    meanwhile: () => Promise<unknown> = async () => {},
+  ): Promise<Result[]> {
     const trx = await app.db.transaction();
-    const sessions = trx('oidc_models').where({
-      tenant_id: tenant.tenant.id,
-      model: 'Session',
-      account_id: userId,
-    });
-    await sessions.forUpdate();
+    await trx('oidc_models')
+      .where({ tenant_id: tenant.tenant.id, model: 'Session', account_id: userId })
+      .forUpdate();
     const { rows } = await trx.raw('SELECT pg_backend_pid() AS pid');
     const results = work();
-    for (let waiting = 0; waiting < 2; ) {
+    for (let waiting = 0; waiting < results.length; ) {
       const blocked = await app.db.raw(
         `WITH RECURSIVE behind (pid) AS (
            VALUES (?::int) UNION
@@ -53,8 +54,9 @@ describe('requests that meet on two server processes', function () {
       );
       ({ waiting } = blocked.rows[0]);
     }
+    await meanwhile();
     await trx.commit();
-    return results;
+    return Promise.all(results);
   }
 
   it('accepts a client assertion once', async () => {
@@ -164,7 +166,7 @@ describe('requests that meet on two server processes', function () {
 
     // Both wait for the session, so the second one begins with what it was before the first one.
     const pages = await whileLocked(first.user.id, () =>
-      times(2, (index) => agent.get(at(index, rp.authorizationUrl()))),
+      [0, 1].map((index) => agent.get(at(index, rp.authorizationUrl()))),
     );
 
     const answers = await Promise.all(pages.map((page) => rp.redeem(codeOf(page) ?? '')));
@@ -173,6 +175,24 @@ describe('requests that meet on two server processes', function () {
       refreshed.map(({ status }) => status),
       [200, 200],
     );
+  });
+
+  it('authorizes with another grant when the one it found ends meanwhile', async () => {
+    const rp = await createRelyingParty(app, tenant, { firstParty: true });
+    const agent = createUserAgent();
+    const { code = '' } = await rp.signIn(agent);
+    const { body } = await rp.redeem(code);
+
+    const [page] = await whileLocked(
+      rp.user.id,
+      () => [agent.get(rp.authorizationUrl({ prompt: 'none' }))],
+      () => rp.call('/revoke', { token: body.refresh_token ?? '' }),
+    );
+
+    const arrived = page && (await agent.follow(page, app.url));
+    const answer = await rp.redeem((arrived && codeOf(arrived)) ?? '');
+    assert.equal(answer.status, 200, arrived?.location);
+    assert.equal((await rp.refresh(answer.body.refresh_token ?? '')).status, 200);
   });
 
   it('never lets a request under way undo a logout', async () => {

@@ -1,9 +1,9 @@
 import type { Knex } from 'knex';
-import { errors } from 'oidc-provider';
 import { prepared } from '../../db/database.ts';
 import type { Db } from '../../db/database.ts';
 import { ACCOUNT_COLUMNS, ACCOUNT_JOIN } from './account-read.ts';
 import type { AccountColumns } from './account-read.ts';
+import { GrantEnded } from './store-errors.ts';
 import { hashId, toStored } from './stored-model.ts';
 import type { ModelPayload, StoredModel } from './stored-model.ts';
 
@@ -118,7 +118,7 @@ export async function findUnusedRefreshToken(
 /**
  * Inserts or updates. A row that belongs to a grant is written only while that grant lives, so a token
  * issued while its family is being revoked cannot survive it.
- * @throws InvalidGrant when the row or its grant is dead
+ * @throws GrantEnded when the row or its grant is dead
  */
 export async function saveModel(
   db: Db,
@@ -139,7 +139,7 @@ export async function saveModel(
        WHERE oidc_models.dead_at IS NULL`,
     [...rowOf(tenantId, model, id, payload, expiresInSeconds), ...(grantHash ? [tenantId, grantHash] : [])],
   );
-  if (rowCount === 0) throw new errors.InvalidGrant('the grant was revoked');
+  if (rowCount === 0) throw new GrantEnded();
 }
 
 /** Of a token, the grant it belongs to; an interaction only names one. */

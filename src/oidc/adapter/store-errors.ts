@@ -15,6 +15,18 @@ export class StoreUnavailable extends errors.OIDCProviderError {
   }
 }
 
+/**
+ * The grant ended while a request was building on it. To an app with a code or refresh token that is the
+ * end; an authorization request did nothing wrong and finds its way with another grant.
+ */
+export class GrantEnded extends errors.InvalidGrant {
+  constructor() {
+    super('the grant was revoked');
+    // RFC 6749 §4.1.2.1 does not know `invalid_grant`.
+    this.allow_redirect = false;
+  }
+}
+
 /** Runs a store operation; every failure but a refusal becomes `StoreUnavailable`. */
 export async function guarded<Result>(operation: () => Promise<Result>): Promise<Result> {
   try {

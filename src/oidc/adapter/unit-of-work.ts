@@ -33,6 +33,8 @@ export class UnitOfWork {
   locksGrants = false;
   /** A token that was presented after it had been used. */
   reused: { grantId: string; clientId: string } | undefined;
+  /** The request met a change under way: nothing of it counts, and the browser makes it once more. */
+  isRepeated = false;
   /** The session the browser holds, as it was read, and whether it ended in this request. */
   session: { id: string; uid: string; stored: StoredModel; destroyed: boolean } | undefined;
 

@@ -1,5 +1,7 @@
 import { errors, interactionPolicy } from 'oidc-provider';
 import type { Configuration, Interaction, KoaContextWithOIDC } from 'oidc-provider';
+import { GrantEnded } from '../adapter/store-errors.ts';
+import { currentUnitOfWork } from '../adapter/unit-of-work.ts';
 import type { TenantContext } from '../provider-deps.ts';
 
 const { Check, Prompt, base } = interactionPolicy;
@@ -32,6 +34,16 @@ export function interactionsConfiguration(context: TenantContext) {
       policy,
       url: (ctx: KoaContextWithOIDC, interaction: Interaction) => screens.start(context, ctx, interaction),
     },
-    renderError: (ctx, out, err) => screens.error(context, ctx, out, err),
+    renderError: async (ctx, out, err) => {
+      if (err instanceof GrantEnded) repeat(ctx);
+      else await screens.error(context, ctx, out, err);
+    },
   } satisfies Configuration;
+
+  function repeat(ctx: KoaContextWithOIDC): void {
+    const unit = currentUnitOfWork();
+    if (unit) unit.isRepeated = true;
+    ctx.status = 303;
+    ctx.redirect(`${context.mountPath}${ctx.originalUrl}`);
+  }
 }

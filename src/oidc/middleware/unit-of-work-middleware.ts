@@ -32,6 +32,11 @@ export function unitOfWorkMiddleware(provider: Provider, context: TenantContext)
       };
       await inUnitOfWork(options, async (unit) => {
         await next();
+        if (unit.isRepeated) {
+          // Cookies of a session that is not going to be stored would end the one there is.
+          ctx.remove('Set-Cookie');
+          return false;
+        }
         if (ctx.status === 503) ctx.set('Retry-After', '1');
         await settleTokens(provider, context, unit, ctx);
         await endReusedFamily(provider, unit, ctx);
