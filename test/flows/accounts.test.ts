@@ -12,10 +12,13 @@ import {
   signIn,
   signInAndAllow,
   startWorld,
+  TIMEOUT_MS,
 } from './support.ts';
 import type { Party, World } from './support.ts';
 
-describe('the account chooser', () => {
+describe('the account chooser', function () {
+  this.timeout(TIMEOUT_MS);
+
   let world: World;
 
   before(async () => {

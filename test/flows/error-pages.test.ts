@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import type { Page, Response } from 'playwright-core';
 import { sha256 } from '../../src/lib/ids.ts';
-import { giveEmail, heading, inspect, openPage, startWorld } from './support.ts';
+import { giveEmail, heading, inspect, openPage, startWorld, TIMEOUT_MS } from './support.ts';
 import type { Party, World } from './support.ts';
 
-describe('an error page', () => {
+describe('an error page', function () {
+  this.timeout(TIMEOUT_MS);
+
   let world: World;
 
   before(async () => {

@@ -14,10 +14,13 @@ import {
   signIn,
   signInAndAllow,
   startWorld,
+  TIMEOUT_MS,
 } from './support.ts';
 import type { Party, World } from './support.ts';
 
-describe('a forged form', () => {
+describe('a forged form', function () {
+  this.timeout(TIMEOUT_MS);
+
   let world: World;
   let attacker: LoopbackServer;
 

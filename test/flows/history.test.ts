@@ -10,10 +10,13 @@ import {
   signIn,
   signInAndAllow,
   startWorld,
+  TIMEOUT_MS,
 } from './support.ts';
 import type { Party, World } from './support.ts';
 
-describe('the buttons of the browser', () => {
+describe('the buttons of the browser', function () {
+  this.timeout(TIMEOUT_MS);
+
   let world: World;
 
   before(async () => {

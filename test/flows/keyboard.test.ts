@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
 import type { Page } from 'playwright-core';
-import { allow, arrival, GOOD_PASSWORD, heading, openPage, signInAndAllow, startWorld } from './support.ts';
+import {
+  allow,
+  arrival,
+  GOOD_PASSWORD,
+  heading,
+  openPage,
+  signInAndAllow,
+  startWorld,
+  TIMEOUT_MS,
+} from './support.ts';
 import type { Party, World } from './support.ts';
 
-describe('with the keyboard alone', () => {
+describe('with the keyboard alone', function () {
+  this.timeout(TIMEOUT_MS);
+
   let world: World;
 
   before(async () => {
@@ -122,7 +133,9 @@ describe('with the keyboard alone', () => {
   });
 });
 
-describe('password managers', () => {
+describe('password managers', function () {
+  this.timeout(TIMEOUT_MS);
+
   let world: World;
 
   before(async () => {

@@ -14,10 +14,13 @@ import {
   openPage,
   signIn,
   startWorld,
+  TIMEOUT_MS,
 } from './support.ts';
 import type { Party, World } from './support.ts';
 
-describe('a sign-in that was lost', () => {
+describe('a sign-in that was lost', function () {
+  this.timeout(TIMEOUT_MS);
+
   let world: World;
 
   before(async () => {

@@ -4,13 +4,14 @@ import type { BrowserOptions } from '../support/browser.ts';
 import { scrollsSideways } from '../support/browser.ts';
 import { startDemoServer } from './demo-server.ts';
 import type { DemoServer } from './demo-server.ts';
-import { allow, giveEmail, givePassword, heading, inspect, openPage } from './support.ts';
+import { allow, giveEmail, givePassword, heading, inspect, openPage, TIMEOUT_MS } from './support.ts';
 
-describe('a newcomer', () => {
+describe('a newcomer', function () {
+  this.timeout(TIMEOUT_MS);
+
   let server: DemoServer;
 
-  before(async function () {
-    this.timeout(60_000);
+  before(async () => {
     server = await startDemoServer();
   });
 

@@ -1,20 +1,23 @@
 import assert from 'node:assert/strict';
 import type { Page, Response } from 'playwright-core';
 import {
-  GOOD_PASSWORD,
   allow,
   arrival,
   giveEmail,
   givePassword,
+  GOOD_PASSWORD,
   heading,
   inspect,
   openPage,
   signIn,
   startWorld,
+  TIMEOUT_MS,
 } from './support.ts';
 import type { Party, World } from './support.ts';
 
-describe('a mistake', () => {
+describe('a mistake', function () {
+  this.timeout(TIMEOUT_MS);
+
   let world: World;
 
   before(async () => {

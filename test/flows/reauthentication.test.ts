@@ -11,10 +11,13 @@ import {
   openPage,
   signInAndAllow,
   startWorld,
+  TIMEOUT_MS,
 } from './support.ts';
 import type { Party, World } from './support.ts';
 
-describe('somebody who is signed in', () => {
+describe('somebody who is signed in', function () {
+  this.timeout(TIMEOUT_MS);
+
   let world: World;
 
   before(async () => {

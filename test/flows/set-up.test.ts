@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import type { Page } from 'playwright-core';
 import { startDemoServer } from './demo-server.ts';
 import type { DemoServer } from './demo-server.ts';
-import { GOOD_PASSWORD, heading, inspect, openPage, signIn } from './support.ts';
+import { GOOD_PASSWORD, heading, inspect, openPage, signIn, TIMEOUT_MS } from './support.ts';
 
-describe('the set-up link', () => {
+describe('the set-up link', function () {
+  this.timeout(TIMEOUT_MS);
+
   let server: DemoServer;
 
-  beforeEach(async function () {
-    this.timeout(60_000);
+  beforeEach(async () => {
     server = await startDemoServer();
   });
 

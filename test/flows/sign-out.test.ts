@@ -1,9 +1,21 @@
 import assert from 'node:assert/strict';
 import type { Page } from 'playwright-core';
-import { allow, arrival, heading, inspect, openPage, signIn, signInAndAllow, startWorld } from './support.ts';
+import {
+  allow,
+  arrival,
+  heading,
+  inspect,
+  openPage,
+  signIn,
+  signInAndAllow,
+  startWorld,
+  TIMEOUT_MS,
+} from './support.ts';
 import type { Party, World } from './support.ts';
 
-describe('signing out', () => {
+describe('signing out', function () {
+  this.timeout(TIMEOUT_MS);
+
   let world: World;
   let returnUri: string;
 

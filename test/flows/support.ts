@@ -5,6 +5,7 @@ import { GOOD_PASSWORD, startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
 import { axeViolations, faultsOf, newContext } from '../support/browser.ts';
 import type { BrowserOptions } from '../support/browser.ts';
+import { cleanUpAfterEachTest } from '../support/cleanup.ts';
 import { startLoopbackServer } from '../support/loopback-server.ts';
 import type { ReceivedRequest } from '../support/loopback-server.ts';
 import { CODE_CHALLENGE, createRelyingParty } from '../support/relying-party.ts';
@@ -92,6 +93,9 @@ export async function startWorld(): Promise<World> {
   }
 }
 
+/** Of a test: half a dozen pages, on machines that do more than this. */
+export const TIMEOUT_MS = 60_000;
+
 const watched: Page[] = [];
 
 /** A page whose console, policy and network must stay silent to the end of the test. */
@@ -106,12 +110,7 @@ export function openTab(page: Page): Page {
   return page;
 }
 
-// Half a dozen pages a test, on machines that do more than this.
-beforeEach(function () {
-  this.currentTest?.timeout(60_000);
-});
-
-afterEach(() => {
+cleanUpAfterEachTest(() => {
   for (const page of watched.splice(0)) assert.deepEqual(faultsOf(page), []);
 });
 

@@ -13,10 +13,13 @@ import {
   signIn,
   signInAndAllow,
   startWorld,
+  TIMEOUT_MS,
 } from './support.ts';
 import type { Party, World } from './support.ts';
 
-describe('several tabs of one browser', () => {
+describe('several tabs of one browser', function () {
+  this.timeout(TIMEOUT_MS);
+
   let world: World;
 
   before(async () => {

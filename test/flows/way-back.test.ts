@@ -6,17 +6,20 @@ import type { LoopbackServer } from '../support/loopback-server.ts';
 import {
   allow,
   arrival,
-  GOOD_PASSWORD,
   giveEmail,
   givePassword,
+  GOOD_PASSWORD,
   heading,
   openPage,
   signIn,
   startWorld,
+  TIMEOUT_MS,
 } from './support.ts';
 import type { World } from './support.ts';
 
-describe('the way back to the app', () => {
+describe('the way back to the app', function () {
+  this.timeout(TIMEOUT_MS);
+
   let world: World;
 
   before(async () => {

@@ -7,6 +7,7 @@ import {
   type BrowserContextOptions,
   type Page,
 } from 'playwright-core';
+import { cleanUpAfterEachTest, cleanUpAfterFile } from './cleanup.ts';
 
 /**
  * One headless Chromium a process, launched at first use; one fresh context a test, closed after it.
@@ -110,13 +111,13 @@ async function launch(): Promise<Browser> {
   return await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 }
 
-afterEach(async () => {
+cleanUpAfterEachTest(async () => {
   const contexts = [...openContexts];
   openContexts.clear();
   await Promise.all(contexts.map((context) => context.close()));
 });
 
-after(async () => {
+cleanUpAfterFile(async () => {
   const browser = await launched;
   launched = undefined;
   await browser?.close();
