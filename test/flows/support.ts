@@ -8,7 +8,7 @@ import type { BrowserOptions } from '../support/browser.ts';
 import { cleanUpAfterEachTest } from '../support/cleanup.ts';
 import { startLoopbackServer } from '../support/loopback-server.ts';
 import type { ReceivedRequest } from '../support/loopback-server.ts';
-import { CODE_CHALLENGE, createRelyingParty } from '../support/relying-party.ts';
+import { createRelyingParty } from '../support/relying-party.ts';
 import type { RelyingParty } from '../support/relying-party.ts';
 import { memoryLog } from '../http/support.ts';
 import type { MemoryLog } from '../http/support.ts';
@@ -167,4 +167,4 @@ export async function inspect(page: Page, name: string): Promise<void> {
   assert.deepEqual(await axeViolations(page), [], name);
 }
 
-export { CODE_CHALLENGE, GOOD_PASSWORD };
+export { GOOD_PASSWORD };

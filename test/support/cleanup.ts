@@ -17,5 +17,14 @@ export function cleanUpAfterFile(cleanup: Cleanup): void {
 
 /** For the root hooks. */
 export async function cleanUp(when: 'test' | 'file'): Promise<void> {
-  for (const cleanup of when === 'test' ? afterEachTest : afterFile) await cleanup();
+  const errors: unknown[] = [];
+  for (const cleanup of when === 'test' ? afterEachTest : afterFile) {
+    try {
+      await cleanup();
+    } catch (err) {
+      // What one of them finds wrong keeps nobody else from cleaning up.
+      errors.push(err);
+    }
+  }
+  if (errors.length > 0) throw errors.length === 1 ? errors[0] : new AggregateError(errors);
 }
