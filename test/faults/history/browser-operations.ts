@@ -96,7 +96,7 @@ export function createBrowserOperations({ issuer, balancer }: World, recorder: R
       login_hint: person.email,
       ...(prompt ? { prompt } : {}),
     });
-    return `${issuer}/authorize?${params}`;
+    return `${issuer}/authorize?${params.toString()}`;
   }
 }
 
