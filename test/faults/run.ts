@@ -25,7 +25,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 });
 const seed = Number(values.seed ?? randomInt(2 ** 31));
-const files = positionals.length > 0 ? positionals : globSync('test/faults/**/*.fault.ts', { cwd: ROOT }).sort();
+const files =
+  positionals.length > 0 ? positionals : globSync('test/faults/**/*.fault.ts', { cwd: ROOT }).sort();
 console.log(`${values.long ? 'Long' : 'Short'} form, --seed ${seed}`);
 
 const scratch = await mkdtemp(join(tmpdir(), 'gatehouse-faults-'));
@@ -46,7 +47,8 @@ const mocha = spawn(
   // A group of its own: whatever a test that ended early has left in it ends with it.
   { cwd: ROOT, env: environment(), stdio: ['ignore', 'inherit', 'inherit'], detached: true },
 );
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => mocha.kill('SIGTERM'));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => mocha.kill('SIGTERM'));
 
 const status = await ended(mocha);
 await cleanUp();
@@ -55,7 +57,8 @@ const counts: TestCounts = existsSync(output)
   : { passed: 0, failed: 1 };
 const failed = status === 0 ? counts.failed : Math.max(counts.failed, 1);
 await rm(scratch, { recursive: true, force: true });
-if (failed > 0) console.log(`To see it again: npm run test:faults -- ${values.long ? '--long ' : ''}--seed ${seed}`);
+if (failed > 0)
+  console.log(`To see it again: npm run test:faults -- ${values.long ? '--long ' : ''}--seed ${seed}`);
 console.log(`${counts.passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 || counts.passed === 0 ? 1 : 0;
 
