@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
@@ -62,9 +63,14 @@ export const environmentSchema = z.object({
       description:
         'PostgreSQL 15 or later. Without it the embedded PostgreSQL server runs in the data directory, for one node.',
     }),
-  GATEHOUSE_DATABASE_POOL: integer(2, 500)
-    .default(10)
-    .meta({ description: 'Most database connections of a process.' }),
+  GATEHOUSE_WORKERS: integer(1, 256).optional().meta({
+    description:
+      'Processes that serve. Default: as many as there are cores with a `DATABASE_URL`, 1 with the embedded server. See docs/operations.md.',
+  }),
+  GATEHOUSE_DATABASE_POOL: integer(2, 500).optional().meta({
+    description:
+      'Most database connections of each worker. Default: 10, or with many workers fewer, so that together they have no more than 80.',
+  }),
   REDIS_URL: z
     .string()
     .regex(/^rediss?:\/\//, 'must start with redis:// or rediss://')
@@ -129,9 +135,9 @@ export const environmentSchema = z.object({
   GATEHOUSE_PASSWORD_MIN_LENGTH: integer(8, 64).default(15).meta({
     description: 'Fewest characters of a password that is the only factor (NIST SP 800-63B-4 §3.1.1).',
   }),
-  GATEHOUSE_PASSWORD_HASHERS: integer(1, 64).default(2).meta({
+  GATEHOUSE_PASSWORD_HASHERS: integer(1, 64).optional().meta({
     description:
-      'Passwords hashed at the same time by a process; set it to the number of cores. More wait in a bounded queue, then get 503 with `Retry-After`.',
+      'Passwords hashed at the same time by each worker. More wait in a bounded queue, then get 503 with `Retry-After`. Default: the cores there are for a worker, 2 at most.',
   }),
   GATEHOUSE_MANAGEMENT_PORT: integer(0, 65535).optional().meta({
     description:
@@ -275,8 +281,13 @@ function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
 }
 
+/** PostgreSQL takes a hundred unless it is told otherwise. */
+const MOST_CONNECTIONS = 80;
+
 function toConfig(env: Environment) {
   const production = env.NODE_ENV === 'production';
+  const cores = availableParallelism();
+  const workers = env.GATEHOUSE_WORKERS ?? (env.DATABASE_URL === undefined ? 1 : cores);
   const host = env.HOST ?? (production ? '0.0.0.0' : '127.0.0.1');
   return {
     mode: env.NODE_ENV,
@@ -285,7 +296,9 @@ function toConfig(env: Environment) {
     port: env.PORT,
     publicUrl: env.PUBLIC_URL ?? `http://localhost:${env.PORT}`,
     databaseUrl: env.DATABASE_URL,
-    databasePool: env.GATEHOUSE_DATABASE_POOL,
+    workers,
+    databasePool:
+      env.GATEHOUSE_DATABASE_POOL ?? Math.max(2, Math.min(10, Math.floor(MOST_CONNECTIONS / workers))),
     redisUrl: env.REDIS_URL,
     dataDir: resolve(env.GATEHOUSE_DATA_DIR),
     migrateAtStart: env.GATEHOUSE_MIGRATE_AT_START,
@@ -302,7 +315,7 @@ function toConfig(env: Environment) {
     keyRotationDays: env.GATEHOUSE_KEY_ROTATION_DAYS,
     jwksMaxAgeSeconds: env.GATEHOUSE_JWKS_MAX_AGE_SECONDS,
     passwordMinLength: env.GATEHOUSE_PASSWORD_MIN_LENGTH,
-    passwordHashers: env.GATEHOUSE_PASSWORD_HASHERS,
+    passwordHashers: env.GATEHOUSE_PASSWORD_HASHERS ?? Math.min(2, Math.ceil(cores / workers)),
     management: toManagement(env, host),
     rateLimits: env.GATEHOUSE_RATE_LIMITS
       ? {
@@ -319,6 +332,8 @@ function toConfig(env: Environment) {
         }
       : undefined,
     drainSeconds: env.GATEHOUSE_DRAIN_SECONDS,
+    // In development nobody balances load, and whoever pressed Ctrl-C is waiting.
+    graceMs: production ? 1000 : 0,
     demo: env.GATEHOUSE_DEMO ?? env.NODE_ENV === 'development',
   };
 }

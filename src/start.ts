@@ -16,6 +16,7 @@ import { createServices } from './services.ts';
 import { createTenantChanges } from './tenants/tenant-changes.ts';
 import { DEFAULT_TENANT_SLUG } from './tenants/tenant.ts';
 import { banner } from './banner.ts';
+import type { DemoOptions } from './demo/demo.ts';
 import { startDemo } from './demo/start-demo.ts';
 import { systemActor } from './http/actor.ts';
 
@@ -38,6 +39,8 @@ export interface StartOptions {
   version: string;
   print: (text: string) => void;
   duties?: Duties;
+  /** What all processes of this server see; absent where there is only one. */
+  sharedMemory?: DemoOptions['sessionStore'];
 }
 
 /** What one of several processes on a machine does for all of them; one that is alone does it all. */
@@ -57,6 +60,7 @@ export async function startGatehouse({
   version,
   print,
   duties = ALL,
+  sharedMemory,
 }: StartOptions): Promise<RunningGatehouse> {
   const { db, close: closeDatabase } = await openDatabase(config, log);
   const { redis, sharedCounters } = await openRedis(config, log);
@@ -98,7 +102,7 @@ export async function startGatehouse({
     const tenant = await services.tenants.ensureDefault();
     const files = createPageFiles();
     const demo = config.demo
-      ? await startDemo({ config, services, tenant, views: files.views, log })
+      ? await startDemo({ config, services, tenant, views: files.views, log, sessionStore: sharedMemory })
       : undefined;
 
     const app = createApp({
@@ -123,8 +127,7 @@ export async function startGatehouse({
       port: config.port,
       log,
       drainSeconds: config.drainSeconds,
-      // In development nobody balances load, and whoever pressed Ctrl-C is waiting.
-      graceMs: config.production ? 1000 : 0,
+      graceMs: config.graceMs,
     });
     app.registry.start();
     const scheduler = createScheduler({

@@ -2,6 +2,8 @@ import type { Context } from 'koa';
 import { LRUCache } from 'lru-cache';
 import { equalSecrets, newSecret } from '../lib/ids.ts';
 import type { DemoTokens, SignInAttempt } from './demo-client.ts';
+import { fromText, toText } from './shared-sessions.ts';
+import type { SessionStore } from './shared-sessions.ts';
 
 /**
  * The demo's own sessions, in memory: tokens stay on the server, the browser holds a random cookie.
@@ -30,7 +32,18 @@ const MAX_ATTEMPTS = 5;
 const TTL_MS = 8 * 3_600_000;
 
 /** @param port cookies know none, and demos side by side on one host must not take each other's */
-export function createDemoSessions({ path, port, secure }: { path: string; port: string; secure: boolean }) {
+export function createDemoSessions({
+  path,
+  port,
+  secure,
+  store,
+}: {
+  path: string;
+  port: string;
+  secure: boolean;
+  /** Where several processes serve the demo. */
+  store?: SessionStore | undefined;
+}) {
   const cookieName = `gatehouse_demo${port && `_${port}`}`;
   const sessions = new LRUCache<string, DemoSession>({ max: MAX_SESSIONS, ttl: TTL_MS });
   const attributes = { path, httpOnly: true, sameSite: 'lax', signed: false, overwrite: true } as const;
@@ -56,12 +69,39 @@ export function createDemoSessions({ path, port, secure }: { path: string; port:
       outcome: undefined,
     };
     sessions.set(session.id, session);
+    begunIn(ctx).push(session.id);
     setCookie(ctx, session.id);
     return session;
   }
 
+  /** What another process did with the session since. */
+  async function takeOver(id: string, shared: SessionStore): Promise<void> {
+    if (sessions.get(id)?.refreshing) return;
+    const text = await shared.get(id);
+    if (text === undefined) sessions.delete(id);
+    else sessions.set(id, fromText(text));
+  }
+
+  async function handOver(id: string, shared: SessionStore): Promise<void> {
+    const session = sessions.get(id);
+    await (session ? shared.set(id, toText(session)) : shared.delete(id));
+  }
+
   return {
     find,
+
+    /** Around every request: the next one may go to another process. */
+    async shared(ctx: Context, next: () => Promise<unknown>): Promise<void> {
+      if (!store) return void (await next());
+      const id = ctx.cookies.get(cookieName, { signed: false });
+      if (id !== undefined) await takeOver(id, store);
+      try {
+        await next();
+      } finally {
+        for (const touched of [...(id === undefined ? [] : [id]), ...begunIn(ctx)])
+          await handOver(touched, store);
+      }
+    },
 
     /** Remembers a sign-in in the browser that began it; the oldest ones give way. */
     addAttempt(ctx: Context, attempt: SignInAttempt): void {
@@ -94,6 +134,12 @@ export function createDemoSessions({ path, port, secure }: { path: string; port:
       setCookie(ctx, null);
     },
   };
+}
+
+/** The sessions that a request began. */
+function begunIn(ctx: Context): string[] {
+  ctx.state['begunDemoSessions'] ??= [];
+  return ctx.state['begunDemoSessions'];
 }
 
 export function isOwnForm(session: DemoSession, csrfToken: string): boolean {

@@ -9,6 +9,7 @@ import { explain, FOREIGN_FORM, hasEndedGrant, UNKNOWN_ATTEMPT } from './demo-er
 import type { DemoProblem } from './demo-errors.ts';
 import { createDemoSessions, isOwnForm } from './demo-sessions.ts';
 import type { DemoSession } from './demo-sessions.ts';
+import type { SessionStore } from './shared-sessions.ts';
 import { SAMPLE_SCOPE, sampleApiRoutes } from './sample-api.ts';
 import { refreshTokens, signedInView } from './signed-in-view.ts';
 
@@ -32,6 +33,8 @@ export interface DemoOptions {
   /** Whom to sign in as, for the start page. */
   user?: { email: string; passwordFile: string };
   fetch?: typeof fetch;
+  /** Where several processes serve the demo. */
+  sessionStore?: SessionStore | undefined;
 }
 
 const FORM = z.object({ csrf: z.string() });
@@ -41,7 +44,12 @@ export function createDemo(options: DemoOptions): { router: Router } {
   const { issuer, baseUrl, clientId, resource, views, log } = options;
   const { pathname: path, port, protocol } = new URL(baseUrl);
   const client = createDemoClient({ ...options, scope: SCOPE });
-  const sessions = createDemoSessions({ path, port, secure: protocol === 'https:' });
+  const sessions = createDemoSessions({
+    path,
+    port,
+    secure: protocol === 'https:',
+    store: options.sessionStore,
+  });
   const pages = new Router({ prefix: path });
 
   function show(ctx: Context, view: string, locals: object): void {
@@ -85,6 +93,7 @@ export function createDemo(options: DemoOptions): { router: Router } {
   }
 
   pages.use(pageHeaders(new URL(issuer).origin));
+  pages.use((ctx, next) => sessions.shared(ctx, next));
 
   pages.get('/', explained, async (ctx) => {
     const session = sessions.find(ctx);

@@ -21,6 +21,7 @@ export async function startDemo({
   tenant,
   views,
   log,
+  sessionStore,
 }: {
   config: { publicUrl: string; dataDir: string };
   services: ProvisionOptions['services'];
@@ -28,6 +29,7 @@ export async function startDemo({
   tenant: { id: string };
   views: DemoOptions['views'];
   log: Logger;
+  sessionStore?: DemoOptions['sessionStore'];
 }): Promise<StartedDemo | undefined> {
   const { publicUrl, dataDir } = config;
   try {
@@ -40,6 +42,7 @@ export async function startDemo({
       views,
       log,
       user: credentials,
+      sessionStore,
     });
     return { router, credentials };
   } catch (err) {

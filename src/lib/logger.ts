@@ -29,10 +29,11 @@ export function createLogger({
 
 /**
  * Standard output, written in blocks: a write for each line would cost a busy server more than making the
- * line. Lines are at most a quarter of a second late and leave before the process ends.
+ * line. Lines are at most a quarter of a second late and leave before the process ends. Several processes
+ * may share it: up to 4 KiB a pipe takes whole (POSIX, PIPE_BUF), and a block ends with a line.
  */
 export function bufferedOutput(): DestinationStream {
-  return openDestination({ dest: 1, sync: false, minLength: 4096, periodicFlush: 250 });
+  return openDestination({ dest: 1, sync: false, minLength: 2048, maxWrite: 4096, periodicFlush: 250 });
 }
 
 // A second net only: what is logged is chosen at the call.

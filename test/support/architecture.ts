@@ -16,7 +16,7 @@ const TIERS: readonly (readonly string[])[] = [
   [],
   ['oidc', 'interactions', 'management-api', 'account-portal', 'admin-console', 'jobs', 'demo'],
   ['services.ts'],
-  ['cli', 'app.ts', 'banner.ts', 'load-environment.ts', 'main.ts', 'start.ts'],
+  ['cli', 'cluster', 'app.ts', 'banner.ts', 'load-environment.ts', 'main.ts', 'start.ts'],
 ];
 const FEATURES = 3;
 const LONGEST_FILE = 400;

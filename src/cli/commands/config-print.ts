@@ -37,6 +37,9 @@ function settings(io: CliIo): Record<string, Setting> {
   const derived: Record<string, unknown> = {
     HOST: config.host,
     PUBLIC_URL: config.publicUrl,
+    GATEHOUSE_WORKERS: config.workers,
+    GATEHOUSE_DATABASE_POOL: config.databasePool,
+    GATEHOUSE_PASSWORD_HASHERS: config.passwordHashers,
     GATEHOUSE_DATA_DIR: config.dataDir,
     LOG_LEVEL: config.logLevel,
     GATEHOUSE_MANAGEMENT_PORT: config.management?.port ?? 0,

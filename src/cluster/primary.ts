@@ -1,0 +1,145 @@
+import cluster from 'node:cluster';
+import type { Worker } from 'node:cluster';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Config } from '../config.ts';
+import type { RunningServer } from '../http/server.ts';
+import type { Logger } from '../lib/logger.ts';
+import { startManagementServer } from '../metrics/management-server.ts';
+import { rescueHandoffs } from './handoffs.ts';
+import { converse } from './messages.ts';
+import type { Topics, ToPrimary, ToWorker } from './messages.ts';
+import { createSharedMemory } from './shared-memory.ts';
+import { createSupervisor } from './supervisor.ts';
+import type { WorkerHandle } from './supervisor.ts';
+import { PLACE_VARIABLE } from './worker.ts';
+import type { WorkerPlace } from './worker.ts';
+
+/**
+ * The first of several processes. It accepts connections and hands them to the workers in turn, watches
+ * over the workers, answers for their metrics, and keeps the embedded database running where there is one.
+ * It serves no request and opens no database itself, so hardly anything can go wrong in it.
+ */
+export interface Primary {
+  reload(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+interface ClusterWorker extends WorkerHandle {
+  worker: Worker;
+  ask(topic: string): Promise<unknown>;
+}
+
+/** How much longer than it may take to drain a worker may take to end. */
+const ENDING_SECONDS = 5;
+
+/** @throws when the first worker does not start; it has said why */
+export async function startPrimary({ config, log }: { config: Config; log: Logger }): Promise<Primary> {
+  const database = await keepEmbeddedDatabase(config, log);
+  let management: RunningServer | undefined;
+  const workers = new Map<WorkerHandle, ClusterWorker>();
+  const supervisor = createSupervisor({ size: config.workers, log, launch });
+  const close = async () => {
+    await management?.drain();
+    await database?.stop();
+  };
+
+  const memory = createSharedMemory();
+  let launched = 0;
+
+  function launch(slot: number): WorkerHandle {
+    launched += 1;
+    const place: WorkerPlace = { slot, isFirst: launched === 1 };
+    const environment = {
+      [PLACE_VARIABLE]: JSON.stringify(place),
+      ...(database && { DATABASE_URL: database.url }),
+    };
+    const forked = cluster.fork(environment);
+    rescueHandoffs(forked, () =>
+      supervisor
+        .running()
+        .map((handle) => workers.get(handle)?.worker)
+        .find((one) => one !== forked),
+    );
+    const worker = handleOf(forked, { ...config, topics: memory });
+    workers.set(worker, worker);
+    void worker.ended.then(() => workers.delete(worker));
+    return worker;
+  }
+
+  try {
+    await supervisor.start();
+    if (config.management) {
+      const { createClusterMetrics } = await import('./cluster-metrics.ts');
+      const render = createClusterMetrics({
+        running: () => supervisor.running().flatMap((worker) => workers.get(worker) ?? []),
+        crashes: () => supervisor.crashes(),
+      });
+      management = await startManagementServer({ ...config.management, log, render });
+    }
+  } catch (err) {
+    await close();
+    throw err;
+  }
+  log.info({ workers: config.workers }, 'workers are serving');
+
+  return {
+    reload: () => supervisor.reload(),
+    async stop() {
+      await supervisor.stop();
+      await close();
+    },
+  };
+}
+
+async function keepEmbeddedDatabase({ databaseUrl, dataDir }: Config, log: Logger) {
+  if (databaseUrl !== undefined) return undefined;
+  const { startEmbeddedPostgres } = await import('../db/embedded-postgres.ts');
+  return startEmbeddedPostgres({ dataDir, log });
+}
+
+function handleOf(
+  worker: Worker,
+  { drainSeconds, graceMs, topics }: { drainSeconds: number; graceMs: number; topics: Topics },
+): ClusterWorker {
+  const ready = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<{ code: number | null; signal: string | null }>();
+  worker.on('message', (message: ToPrimary) => {
+    if (message.type === 'ready') ready.resolve();
+  });
+  worker.once('exit', (code: number | null, signal: string | null) => {
+    ready.reject(new Error(`the worker ended with ${signal ?? code} before it served`));
+    ended.resolve({ code, signal });
+  });
+  // An error of a process that is ending; that it ended is all there is to know.
+  worker.on('error', () => {});
+  ready.promise.catch(() => {});
+
+  const send = (message: ToWorker) => {
+    if (worker.isConnected()) worker.send(message);
+  };
+  return {
+    worker,
+    pid: worker.process.pid,
+    ready: ready.promise,
+    ended: ended.promise,
+    ask: converse(
+      {
+        send: (message) => send(message as ToWorker),
+        onMessage: (listener) => worker.on('message', listener),
+      },
+      topics,
+    ),
+
+    async drain(options) {
+      const grace = options?.graceMs ?? graceMs;
+      send({ type: 'drain', graceMs: grace });
+      const timer = setTimeout(() => worker.process.kill('SIGKILL'), (drainSeconds + ENDING_SECONDS) * 1000);
+      await Promise.race([pause(grace), ended.promise]);
+      // From here, not from the worker: whatever was handed to it before arrives before this, and nothing after it,
+      // so no connection that was accepted is lost.
+      if (worker.isConnected()) worker.disconnect();
+      await ended.promise;
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import cluster from 'node:cluster';
+import type { Duties } from '../start.ts';
+import { converse } from './messages.ts';
+import type { Topics, ToWorker } from './messages.ts';
+
+/** Which of the workers a process is; the primary says so in the environment. */
+export interface WorkerPlace {
+  slot: number;
+  /** The first one ever, not one that replaces it. */
+  isFirst: boolean;
+}
+
+/** Until word has come that there are no more connections. */
+const MARGIN_MS = 200;
+
+export const PLACE_VARIABLE = 'GATEHOUSE_WORKER';
+
+/** This process as one of several. */
+export interface WorkerRole {
+  slot: number;
+  duties: Duties;
+  /** Tells the primary that it serves. */
+  ready(port: number): void;
+  /**
+   * @param listener called when the primary wants it to end, with how long it is to go on accepting: a little
+   *   longer than connections come
+   */
+  onDrain(listener: (options: { graceMs: number }) => void): void;
+  /** Lets the primary ask. @returns how to ask the primary */
+  converse(topics: Topics): ReturnType<typeof converse>;
+}
+
+/** @returns undefined in a process that is alone, or the primary */
+export function workerRole(env: Readonly<Record<string, string | undefined>>): WorkerRole | undefined {
+  if (!cluster.isWorker) return undefined;
+  const { slot, isFirst }: WorkerPlace = JSON.parse(env[PLACE_VARIABLE] ?? '{}');
+  const send = (message: unknown) => {
+    if (process.connected) process.send?.(message);
+  };
+  return {
+    slot,
+    duties: { migrates: slot === 1, printsBanner: isFirst, runsJobs: slot === 1, servesMetrics: false },
+    ready: (port) => send({ type: 'ready', port }),
+    onDrain(listener) {
+      process.on('message', (message: ToWorker) => {
+        if (message.type === 'drain') listener({ graceMs: message.graceMs + MARGIN_MS });
+      });
+    },
+    converse: (topics) =>
+      converse({ send, onMessage: (listener) => process.on('message', listener) }, topics),
+  };
+}
