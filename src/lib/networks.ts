@@ -24,6 +24,8 @@ export function parseAddress(text: string): Address | undefined {
   return isIP(withoutZone) === 0 ? undefined : ipaddr.process(withoutZone);
 }
 
+const CANONICAL_PREFIX = /^(?:(?:0|[1-9a-f][0-9a-f]{0,3}):){4}/;
+
 /**
  * Whose address it is, for counting: of IPv6 the /64, of which everybody has a whole one at least, so that nobody
  * gets a new counter by taking another of their addresses.
@@ -31,6 +33,9 @@ export function parseAddress(text: string): Address | undefined {
  */
 export function networkOf(address: string): string {
   if (!address.includes(':')) return address;
+  // Almost every IPv6 address: its first four parts as they stand. Mapped IPv4 ones begin with zeros.
+  const [prefix] = CANONICAL_PREFIX.exec(address) ?? [];
+  if (prefix !== undefined && prefix !== '0:0:0:0:') return `${prefix}:/64`;
   const parsed = parseAddress(address);
   if (parsed === undefined || parsed.kind() === 'ipv4') return parsed?.toString() ?? address;
   const { parts } = parsed as ipaddr.IPv6;

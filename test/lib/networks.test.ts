@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createNetworks, isPublicAddress, parseAddress } from '../../src/lib/networks.ts';
+import { createNetworks, isPublicAddress, parseAddress, networkOf } from '../../src/lib/networks.ts';
 
 function address(text: string) {
   const parsed = parseAddress(text);
@@ -58,4 +58,25 @@ describe('networks', () => {
   it('include nothing when there are none', () => {
     assert.equal(createNetworks([]).includes(address('127.0.0.1')), false);
   });
+});
+
+describe('the network of an address', () => {
+  const networks: [address: string, network: string][] = [
+    ['192.0.2.1', '192.0.2.1'],
+    ['::ffff:192.0.2.1', '192.0.2.1'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::1', '2001:db8:1:2::/64'],
+    ['2001:0DB8:0001:2::1', '2001:db8:1:2::/64'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['2001:db8:0:0:1::', '2001:db8:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['0:0:0:0:0:ffff:c000:201', '192.0.2.1'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['nonsense', 'nonsense'],
+    ['no:address', 'no:address'],
+    ['', ''],
+  ];
+  for (const [address, network] of networks) {
+    it(`${address || 'nothing'} is ${network || 'nothing'}`, () => assert.equal(networkOf(address), network));
+  }
 });
