@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { startTestApp } from '../support/app.ts';
+import { GOOD_PASSWORD, startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
 import { startReplicas } from '../support/replicas.ts';
 import type { Replica } from '../support/replicas.ts';
@@ -279,5 +279,35 @@ describe('requests that meet on two server processes', function () {
     );
     const [consent] = await app.db('consents').where({ user_id: rp.user.id, client_id: rp.clientId });
     assert.deepEqual(consent.scopes.toSorted(), ['email', 'openid', 'profile']);
+  });
+
+  it('keeps a newer sign-in, and the session id, when an older one comes back with its consent', async () => {
+    const rp = await createRelyingParty(app, tenant);
+    const agent = createUserAgent();
+    await rp.signIn(agent, { scope: 'openid' });
+    const consent = await agent.follow(
+      await agent.get(rp.authorizationUrl({ scope: 'openid email', prompt: 'login' })),
+      app.url,
+    );
+    const asked = await agent.follow(
+      await agent.submit(consent, '/password', { password: GOOD_PASSWORD }),
+      app.url,
+    );
+    const session = { tenant_id: tenant.tenant.id, model: 'Session', account_id: rp.user.id };
+    await app.db.raw(
+      `UPDATE oidc_models SET payload = jsonb_set(payload, '{loginTs}', to_jsonb((payload->>'loginTs')::int + 5))
+        WHERE tenant_id = ? AND model = 'Session' AND account_id = ?`,
+      [tenant.tenant.id, rp.user.id],
+    );
+    const before = await app.db('oidc_models').where(session).whereNull('dead_at').first();
+
+    const answered = await agent.follow(
+      await agent.submit(asked, '/consent', { decision: 'allow' }),
+      app.url,
+    );
+
+    assert.ok(answered.location?.startsWith(REDIRECT_URI), answered.body);
+    const after = await app.db('oidc_models').where(session).whereNull('dead_at').first();
+    assert.deepEqual([after.id_hash, after.payload.loginTs], [before.id_hash, before.payload.loginTs]);
   });
 });
