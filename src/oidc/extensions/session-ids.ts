@@ -2,7 +2,7 @@ import type Provider from 'oidc-provider';
 import { currentUnitOfWork } from '../adapter/unit-of-work.ts';
 
 interface SessionClass {
-  get(ctx: unknown): Promise<EngineSession>;
+  get: (ctx: unknown) => Promise<EngineSession>;
   prototype: { resetIdentifier: () => void; loginAccount: (details: Login) => void };
 }
 
@@ -47,11 +47,9 @@ export function extendSessionIds(provider: Provider): void {
 
   /** The engine changes the id after every interaction, also where only a consent was given. */
   prototype.resetIdentifier = function (this: EngineSession & SessionClass['prototype']) {
-    const before = currentUnitOfWork()?.session?.stored.payload;
-    const isSameLogin =
-      before?.accountId !== undefined &&
-      before.accountId === this.accountId &&
-      before['loginTs'] === this.loginTs;
-    if (!isSameLogin) reset.call(this);
+    const unit = currentUnitOfWork();
+    const before = unit?.session?.stored.payload.accountId;
+    const isOnlyConsent = unit?.signsIn !== true && before !== undefined && before === this.accountId;
+    if (!isOnlyConsent) reset.call(this);
   };
 }
