@@ -23,7 +23,10 @@ export function interactionAdapter({ db, tenantId, sealer }: AdapterDeps): Model
         unit.interactions.set(id, stored);
       }
       const locked = unit.interactions.get(id);
-      return locked && { ...open(locked), jti: id };
+      if (!locked) return undefined;
+      const payload = open(locked);
+      unit.signsIn = isSignIn(payload);
+      return { ...payload, jti: id };
     },
 
     async save(id, payload, expiresInSeconds) {
@@ -64,4 +67,10 @@ function placeOf(id: string): string {
 
 function placeOfHash(hash: Buffer): string {
   return `oidc_models:payload:${hash.toString('hex')}`;
+}
+
+/** A consent carries the sign-in before it along; only the interaction that asked for it is one. */
+function isSignIn({ prompt, result }: ModelPayload): boolean {
+  const { name } = (prompt ?? {}) as { name?: string };
+  return name !== 'consent' && typeof result === 'object' && result !== null && 'login' in result;
 }

@@ -23,6 +23,8 @@ export class UnitOfWork {
   readonly accounts = new Map<string, StoredAccount | undefined>();
   /** What a token request will write, all of it or nothing. */
   readonly pending: PendingWrites = { consumed: undefined, saves: [] };
+  /** The interaction that is resumed was a sign-in. */
+  signsIn = false;
   /** The code or refresh token that the request presents. */
   source: { id: string; grantId: string } | undefined;
   /** The refresh token that is being rotated: its successor's id derives from it. */

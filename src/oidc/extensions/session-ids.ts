@@ -48,8 +48,12 @@ export function extendSessionIds(provider: Provider): void {
   /** The engine changes the id after every interaction, also where only a consent was given. */
   prototype.resetIdentifier = function (this: EngineSession & SessionClass['prototype']) {
     const unit = currentUnitOfWork();
-    const before = unit?.session?.stored.payload.accountId;
-    const isOnlyConsent = unit?.signsIn !== true && before !== undefined && before === this.accountId;
+    const before = unit?.session?.stored.payload;
+    const isSameLogin =
+      before?.accountId !== undefined &&
+      before.accountId === this.accountId &&
+      before['loginTs'] === this.loginTs;
+    const isOnlyConsent = isSameLogin && unit?.signsIn !== true;
     if (!isOnlyConsent) reset.call(this);
   };
 }
