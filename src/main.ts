@@ -5,6 +5,7 @@ import { sharedMemory } from './cluster/shared-memory.ts';
 import { workerRole } from './cluster/worker.ts';
 import { ConfigError, loadConfig } from './config.ts';
 import type { Config } from './config.ts';
+import type { DrainOptions } from './http/server.ts';
 import { bufferedOutput, createLogger } from './lib/logger.ts';
 import { loadEnvironment } from './load-environment.ts';
 import type { RunningGatehouse } from './start.ts';
@@ -45,7 +46,7 @@ process.on('uncaughtException', (err) => {
 });
 
 interface Running {
-  stop(options?: { graceMs?: number }): Promise<void>;
+  stop(options?: DrainOptions): Promise<void>;
   /** Only a primary can go on while it begins anew. */
   reload?: () => Promise<void>;
 }
@@ -71,7 +72,7 @@ async function serve(): Promise<Running> {
   return running;
 }
 
-function stop(reason: string, options?: { graceMs?: number }): void {
+function stop(reason: string, options?: DrainOptions): void {
   if (stopping) return;
   log.info({ reason }, 'stopping');
   stopping = starting

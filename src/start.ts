@@ -3,7 +3,7 @@ import type { Config } from './config.ts';
 import { migrateUp } from './db/migrator.ts';
 import { openDatabase } from './db/open-database.ts';
 import { startServer } from './http/server.ts';
-import type { RunningServer } from './http/server.ts';
+import type { DrainOptions, RunningServer } from './http/server.ts';
 import { createExpiryJob } from './jobs/expiry-job.ts';
 import { createKeyRotationJob } from './jobs/key-rotation-job.ts';
 import { createLogoutDeliveryJob } from './jobs/logout-delivery-job.ts';
@@ -25,12 +25,8 @@ export interface RunningGatehouse {
   port: number;
   /** Undefined where nobody asks for any. */
   metrics: Metrics | undefined;
-  /**
-   * Finishes what is under way, then closes everything.
-   * @param graceMs how long it goes on accepting while it asks everybody to go elsewhere; default: what the
-   *   configuration says
-   */
-  stop(options?: { graceMs?: number }): Promise<void>;
+  /** Finishes what is under way, then closes everything. */
+  stop(options?: DrainOptions): Promise<void>;
 }
 
 export interface StartOptions {

@@ -1,7 +1,7 @@
 /** What the primary process and its workers tell each other. */
 export type ToWorker =
-  /** Ask everybody to go elsewhere; after the grace nobody new comes, and what is under way may finish. */
-  { type: 'drain'; graceMs: number } | Question | Answer;
+  /** Ask everybody to go elsewhere, until the primary disconnects; then finish what is under way, and end. */
+  { type: 'drain' } | Question | Answer;
 
 export type ToPrimary =
   /** It serves. */

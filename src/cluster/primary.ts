@@ -5,7 +5,8 @@ import type { Config } from '../config.ts';
 import type { RunningServer } from '../http/server.ts';
 import type { Logger } from '../lib/logger.ts';
 import { startManagementServer } from '../metrics/management-server.ts';
-import { rescueHandoffs } from './handoffs.ts';
+import { watchHandoffs } from './handoffs.ts';
+import type { Handoffs } from './handoffs.ts';
 import { converse } from './messages.ts';
 import type { Topics, ToPrimary, ToWorker } from './messages.ts';
 import { createSharedMemory } from './shared-memory.ts';
@@ -54,13 +55,13 @@ export async function startPrimary({ config, log }: { config: Config; log: Logge
       ...(database && { DATABASE_URL: database.url }),
     };
     const forked = cluster.fork(environment);
-    rescueHandoffs(forked, () =>
+    const handoffs = watchHandoffs(forked, () =>
       supervisor
         .running()
         .map((handle) => workers.get(handle)?.worker)
         .find((one) => one !== forked),
     );
-    const worker = handleOf(forked, { ...config, topics: memory });
+    const worker = handleOf(forked, { ...config, handoffs, topics: memory });
     workers.set(worker, worker);
     void worker.ended.then(() => workers.delete(worker));
     return worker;
@@ -97,10 +98,14 @@ async function keepEmbeddedDatabase({ databaseUrl, dataDir }: Config, log: Logge
   return startEmbeddedPostgres({ dataDir, log });
 }
 
-function handleOf(
-  worker: Worker,
-  { drainSeconds, graceMs, topics }: { drainSeconds: number; graceMs: number; topics: Topics },
-): ClusterWorker {
+interface HandleOptions {
+  drainSeconds: number;
+  graceMs: number;
+  handoffs: Handoffs;
+  topics: Topics;
+}
+
+function handleOf(worker: Worker, { drainSeconds, graceMs, handoffs, topics }: HandleOptions): ClusterWorker {
   const ready = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<{ code: number | null; signal: string | null }>();
   worker.on('message', (message: ToPrimary) => {
@@ -132,12 +137,12 @@ function handleOf(
 
     async drain(options) {
       const grace = options?.graceMs ?? graceMs;
-      send({ type: 'drain', graceMs: grace });
+      send({ type: 'drain' });
       const timer = setTimeout(() => worker.process.kill('SIGKILL'), (drainSeconds + ENDING_SECONDS) * 1000);
       await Promise.race([pause(grace), ended.promise]);
-      // From here, not from the worker: whatever was handed to it before arrives before this, and nothing after it,
-      // so no connection that was accepted is lost.
-      if (worker.isConnected()) worker.disconnect();
+      // From here, not from the worker: whatever was handed to it before arrives before this, and nothing after it.
+      // With the last worker Node also closes what waits to be handed over, so it goes when nothing does.
+      handoffs.whenIdle(() => worker.isConnected() && worker.disconnect());
       await ended.promise;
       clearTimeout(timer);
     },

@@ -10,9 +10,6 @@ export interface WorkerPlace {
   isFirst: boolean;
 }
 
-/** Until word has come that there are no more connections. */
-const MARGIN_MS = 200;
-
 export const PLACE_VARIABLE = 'GATEHOUSE_WORKER';
 
 /** This process as one of several. */
@@ -22,10 +19,10 @@ export interface WorkerRole {
   /** Tells the primary that it serves. */
   ready(port: number): void;
   /**
-   * @param listener called when the primary wants it to end, with how long it is to go on accepting: a little
-   *   longer than connections come
+   * @param listener called when the primary wants it to end; `until` resolves when no more connections come, and
+   *   all of them have arrived
    */
-  onDrain(listener: (options: { graceMs: number }) => void): void;
+  onDrain(listener: (options: { until: Promise<unknown> }) => void): void;
   /** Lets the primary ask. @returns how to ask the primary */
   converse(topics: Topics): ReturnType<typeof converse>;
 }
@@ -37,13 +34,14 @@ export function workerRole(env: Readonly<Record<string, string | undefined>>): W
   const send = (message: unknown) => {
     if (process.connected) process.send?.(message);
   };
+  const disconnected = new Promise((resolve) => process.once('disconnect', () => resolve(undefined)));
   return {
     slot,
     duties: { migrates: slot === 1, printsBanner: isFirst, runsJobs: slot === 1, servesMetrics: false },
     ready: (port) => send({ type: 'ready', port }),
     onDrain(listener) {
       process.on('message', (message: ToWorker) => {
-        if (message.type === 'drain') listener({ graceMs: message.graceMs + MARGIN_MS });
+        if (message.type === 'drain') listener({ until: disconnected });
       });
     },
     converse: (topics) =>

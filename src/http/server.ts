@@ -55,11 +55,13 @@ export interface RunningServer {
   port: number;
   url: string;
   isDraining: () => boolean;
-  /**
-   * Resolves when the last connection is closed; every call returns the same promise.
-   * @param overrides.graceMs instead of the option of that name
-   */
-  drain: (overrides?: { graceMs?: number }) => Promise<void>;
+  /** Resolves when the last connection is closed; every call returns the same promise. */
+  drain: (options?: DrainOptions) => Promise<void>;
+}
+
+export interface DrainOptions {
+  /** Goes on accepting until then, instead of for `graceMs`. */
+  until?: Promise<unknown>;
 }
 
 /** @throws when the address cannot be listened on */
@@ -101,8 +103,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     port,
     url: `http://${isIPv6(host) ? `[${host}]` : host}:${port}`,
     isDraining: () => drained !== undefined,
-    drain(overrides) {
-      drained ??= drain(server, active, { ...options, ...overrides }, log);
+    drain({ until = delay(options.graceMs ?? 1000) } = {}) {
+      drained ??= drain(server, active, { ...options, until }, log);
       return drained;
     },
   };
@@ -121,7 +123,7 @@ async function listen(server: Server, { host, port }: ServerOptions): Promise<vo
 async function drain(
   server: Server,
   active: ReadonlySet<ServerResponse>,
-  { drainSeconds, graceMs = 1000 }: ServerOptions,
+  { drainSeconds, until }: ServerOptions & { until: Promise<unknown> },
   log: Logger,
 ): Promise<void> {
   for (const res of active) announceClose(res);
@@ -130,7 +132,7 @@ async function drain(
     server.closeAllConnections();
   }, drainSeconds * 1000);
 
-  await delay(Math.min(graceMs, drainSeconds * 1000));
+  await Promise.race([until, delay(drainSeconds * 1000, undefined, { ref: false })]);
   // Right after the event loop has accepted what was waiting: connections still in the backlog are reset.
   await nextTurn();
   // Closes idle connections too; they stayed idle during the grace, so no request is likely on its way.
