@@ -121,6 +121,8 @@ export function createApp(options: AppOptions): App {
   app.use(health({ checks: readinessChecks(), isDraining: options.isDraining, version: options.version }));
   if (config.rateLimits) {
     app.use(rateLimit({ limiter, limitOf: requestLimits(config.rateLimits) }));
+  } else if (config.production) {
+    log.warn('GATEHOUSE_RATE_LIMITS is off: nothing keeps anybody from guessing passwords');
   }
   app.use(assets.middleware);
   if (options.demo) app.use(options.demo.router.routes());

@@ -245,6 +245,48 @@ describe('password sign-in', () => {
     assert.ok((await signIn.verify(visitor(tenantId), { email, password: GOOD_PASSWORD })).ok);
   });
 
+  it('gives an attempt back that it could not judge, ends the row at a success, and lets failures count', async () => {
+    const working = newHasher();
+    const { users } = people(db, working);
+    await users.create(operator(tenantId), { email, password: GOOD_PASSWORD });
+    const calls: string[] = [];
+    const counting: typeof uncounted = {
+      async begin() {
+        calls.push('begin');
+        return {
+          ok: true,
+          inARow: 1,
+          succeeded: async () => void calls.push('succeeded'),
+          withdraw: async () => void calls.push('withdraw'),
+        };
+      },
+    };
+    const full = createPasswordHasher({ peppers: createKeyRing([newKey()]), concurrency: 1, maxQueue: 0 });
+    const on = (hasher: PasswordHasher) =>
+      createPasswordSignIn({ db, now: systemClock, hasher, attempts: counting });
+
+    await on(working).verify(visitor(tenantId), { email, password: OTHER_PASSWORD });
+    await on(working).verify(visitor(tenantId), { email, password: GOOD_PASSWORD });
+    const busy = full.hash('takes the only place');
+    await assert.rejects(on(full).verify(visitor(tenantId), { email: 'nobody@example.com', password: 'x' }), {
+      code: 'password.busy',
+    });
+    await busy;
+
+    assert.deepEqual(calls, ['begin', 'begin', 'succeeded', 'begin', 'withdraw']);
+  });
+
+  it('judges nothing where an attempt is refused', async () => {
+    const throttling: typeof uncounted = { begin: async () => ({ ok: false, retryAfterSeconds: 30 }) };
+    const never: PasswordHasher = { ...newHasher(), verify: () => assert.fail('it was judged') };
+    const signIn = createPasswordSignIn({ db, now: systemClock, hasher: never, attempts: throttling });
+
+    const outcome = await signIn.verify(visitor(tenantId), { email, password: GOOD_PASSWORD });
+
+    assert.deepEqual(outcome, { ok: false, reason: 'throttled', retryAfterSeconds: 30 });
+    assert.deepEqual(await eventsOf(db, tenantId, 'user.login_failed'), []);
+  });
+
   it('fails loudly, not as a wrong password, when the pepper is missing', async () => {
     const { users } = people(db, newHasher([newKey()]));
     await users.create(operator(tenantId), { email, password: GOOD_PASSWORD });
