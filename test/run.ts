@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { environmentSchema } from '../src/config.ts';
 import { reportCoverage } from './support/coverage-report.ts';
-import { ensureBrowser } from './support/ensure-browser.ts';
+import { ensureBrowser, ensureRedis } from './support/ensure-programs.ts';
 import { readArguments, usesBrowser } from './support/run-arguments.ts';
 import type { TestCounts } from './support/reporter.ts';
 import { createTestDatabases } from './support/test-databases.ts';
@@ -69,6 +69,7 @@ process.exitCode = interrupted ? 130 : failed > 0 || counts.passed === 0 ? 1 : 0
 
 async function runAll(): Promise<TestCounts> {
   const environment = cleanEnvironment();
+  ensureRedis();
   if (files.some(usesBrowser)) environment['CHROMIUM_PATH'] = ensureBrowser();
 
   const scratch = await mkdtemp(join(tmpdir(), 'gatehouse-test-'));

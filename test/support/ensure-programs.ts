@@ -8,7 +8,7 @@ const PROGRAMS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/go
  * @returns its path
  */
 export function ensureBrowser(): string {
-  const found = findBrowser() ?? (installChromium() ? findBrowser() : undefined);
+  const found = findBrowser() ?? (install('chromium') ? findBrowser() : undefined);
   if (found === undefined) {
     throw new Error(
       'The browser tests need Chromium: install it (`apt-get install chromium`), or set CHROMIUM_PATH to its program.',
@@ -21,11 +21,19 @@ function findBrowser(): string | undefined {
   return [process.env['CHROMIUM_PATH'], ...PROGRAMS].find((path) => path && existsSync(path));
 }
 
-function installChromium(): boolean {
+/** Redis is real in tests: the program is installed if it is missing. */
+export function ensureRedis(): void {
+  const isThere = () => runs(['redis-server', '--version'], 'ignore');
+  if (isThere() || (install('redis-server') && isThere())) return;
+  throw new Error('The tests need Redis: install it (`apt-get install redis-server`).');
+}
+
+/** On Debian, where that needs no question. */
+function install(name: string): boolean {
   const become = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
   if (!runs([...become, 'apt-get', '--version'], 'ignore')) return false;
 
-  console.log('Installing Chromium for the browser tests…');
+  console.log(`Installing ${name} for the tests…`);
   const aptGet = [
     ...become,
     'env',
@@ -37,7 +45,7 @@ function installChromium(): boolean {
   ];
   return (
     runs([...aptGet, 'update'], 'inherit') &&
-    runs([...aptGet, 'install', '-y', '--no-install-recommends', 'chromium'], 'inherit')
+    runs([...aptGet, 'install', '-y', '--no-install-recommends', name], 'inherit')
   );
 }
 
