@@ -114,16 +114,23 @@ export function isRunning(pid: number): boolean {
 
 /**
  * Asks again and again, several at a time, on connections that are kept.
+ * @param goesElsewhere whether an answer says to ask somebody else from now on
  * @returns how to stop, with what came of all requests: a status, or why there was none
  */
-export function keepAsking(send: () => Promise<Response>, parallel = 4): () => Promise<Map<string, number>> {
+export function keepAsking(
+  send: () => Promise<Response>,
+  parallel = 4,
+  goesElsewhere: (response: Response) => boolean = () => false,
+): () => Promise<Map<string, number>> {
   const outcomes = new Map<string, number>();
   let isOver = false;
   const loops = Array.from({ length: parallel }, async () => {
-    while (!isOver) {
+    let isGone = false;
+    while (!isOver && !isGone) {
       const outcome = await send().then(
         async (response) => {
           await response.arrayBuffer();
+          isGone = goesElsewhere(response);
           return String(response.status);
         },
         (err: unknown) => reasonOf(err),
