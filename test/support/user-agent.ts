@@ -16,6 +16,9 @@ interface Cookie {
   path: string;
 }
 
+/** As many as browsers follow. */
+const MOST_HOPS = 20;
+
 export type UserAgent = ReturnType<typeof createUserAgent>;
 
 /** @param send how requests are made, for those that should not go where the URL says */
@@ -64,7 +67,9 @@ export function createUserAgent(
     /** Follows redirects while they stay below one of our own URLs. */
     async follow(page: Page, within: string): Promise<Page> {
       let current = page;
-      while (current.location?.startsWith(within) && current.status >= 300 && current.status < 400) {
+      for (let hops = 0; current.location?.startsWith(within); hops += 1) {
+        if (current.status < 300 || current.status >= 400) break;
+        if (hops === MOST_HOPS) throw new Error(`redirected in a circle: ${current.location}`);
         current = await agent.get(current.location);
       }
       return current;

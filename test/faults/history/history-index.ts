@@ -85,7 +85,8 @@ export function indexHistory(records: readonly HistoryRecord[]): HistoryIndex {
   };
 }
 
-function subjectOf(record: HistoryRecord): string {
+/** The token, code, session or user that it is about. */
+export function subjectOf(record: HistoryRecord): string {
   if ('token' in record) return record.token;
   if ('session' in record) return record.session;
   if ('user' in record) return record.user;

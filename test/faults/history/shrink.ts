@@ -1,6 +1,7 @@
 import { checkHistory } from './check-history.ts';
 import type { Violation } from './check-history.ts';
 import type { Promises } from './ends.ts';
+import { subjectOf } from './history-index.ts';
 import type { HistoryRecord } from './record.ts';
 
 /**
@@ -28,15 +29,21 @@ export async function shrink<Item>(
 }
 
 /**
- * The records without which the violation could not be seen. Leaving out what happened cannot make a
- * rule stricter on the record that broke it in the whole history, so it is the same violation.
+ * The records without which the violation could not be seen, and what else was done with the same token.
+ * Leaving out what happened cannot make a rule stricter on the record that broke it in the whole history,
+ * so it is the same violation.
  */
-export function shrinkHistory(
+export async function shrinkHistory(
   records: readonly HistoryRecord[],
   { rule, record }: Violation,
   promises: Promises,
 ): Promise<HistoryRecord[]> {
-  return shrink(records, (some) =>
-    checkHistory(some, promises).some((found) => found.rule === rule && found.record.id === record.id),
+  const kept = records.filter((one) => one === record || subjectOf(one) === subjectOf(record));
+  const others = records.filter((one) => !kept.includes(one));
+  const needed = await shrink(others, (some) =>
+    checkHistory([...kept, ...some], promises).some(
+      (found) => found.rule === rule && found.record.id === record.id,
+    ),
   );
+  return [...kept, ...needed];
 }

@@ -1,0 +1,195 @@
+import type { Rule } from './check-history.ts';
+import type { FaultKind, Mix } from './plan.ts';
+
+/**
+ * Adapters that are wrong on purpose, each in one way that real ones were: the checker is worth something
+ * as long as it finds every one of them. Each changes what the real adapter sends to the database, or what
+ * it gets back, in server processes of their own (broken-server.ts).
+ */
+export interface BrokenAdapter {
+  flaw: string;
+  /** Any of them shows it. */
+  breaks: readonly Rule[];
+  /** What brings it to light. */
+  mix: Mix;
+  faults?: readonly FaultKind[];
+  /** Changes a statement on its way to the database, or its result on the way back. */
+  tamper?: (statement: Statement, run: Run) => Promise<Result>;
+  /** A commit that failed looks like one that succeeded. */
+  ignoresCommitErrors?: boolean;
+  /** A setting of the database, for what is wrong with the way it is used. */
+  setting?: string;
+  /** Refresh tokens are followed by something new every time. */
+  forgetsSuccessors?: boolean;
+}
+
+/** A prepared statement, by the name the adapter gives it. */
+export interface Statement {
+  name: string;
+  sql: string;
+  bindings: readonly unknown[];
+}
+
+export interface Result {
+  rows: Record<string, unknown>[];
+  rowCount: number;
+}
+
+export type Run = (statement: Statement) => Promise<Result>;
+
+const TOKENS: Mix = { 'race-exchange': 10, 'race-refresh': 10, refresh: 10, introspect: 3 };
+const ENDS: Mix = {
+  refresh: 10,
+  'race-refresh': 3,
+  'race-revoke': 10,
+  'revoke-refresh': 5,
+  'replay-code': 3,
+  'use-ended': 5,
+};
+const SESSIONS: Mix = { renew: 20, refresh: 5, introspect: 10, 'race-logout': 10, 'use-ended': 5 };
+
+export const BROKEN_ADAPTERS = {
+  'consumes-without-condition': {
+    flaw: 'marks codes as used whether or not they were used before',
+    breaks: ['a code is redeemed once'],
+    mix: TOKENS,
+    tamper: replaced(/^oidc_tokens_AuthorizationCode/, 'AND consumed_at IS NULL', ''),
+  },
+  'forgets-used-tokens': {
+    flaw: 'removes what was used, so that nobody notices who brings it again',
+    breaks: ['what ended stays ended'],
+    mix: { ...TOKENS, 'replay-code': 5, 'refresh-old': 5 },
+    tamper: async (statement, run) => {
+      const result = await run(statement);
+      if (!/^oidc_family_(AuthorizationCode|RefreshToken)/.test(statement.name)) return result;
+      return withRows(result, ({ consumed_at: used }) => used === null);
+    },
+  },
+  'revokes-what-it-sees': {
+    flaw: 'revokes the tokens that there are, and not those that are just being issued',
+    breaks: ['what ended stays ended'],
+    mix: ENDS,
+    tamper: replaced(
+      /^oidc_kill_Grant$/,
+      `AND model = 'Grant' AND id_hash = ?`,
+      `AND model IN ('AccessToken', 'AuthorizationCode', 'RefreshToken') AND grant_hash = ?`,
+    ),
+  },
+  'revokes-in-memory': {
+    flaw: 'keeps revocations in the memory of the process that was asked',
+    breaks: ['what ended stays ended'],
+    mix: ENDS,
+    tamper: revokedInMemory(),
+  },
+  'finds-dead-grants': {
+    flaw: 'looks at the token and forgets to look at its grant',
+    breaks: ['what ended stays ended'],
+    mix: ENDS,
+    tamper: replaced(/^oidc_(family|tokens)_/, /AND (g\.)?dead_at IS NULL/g, ''),
+  },
+  'sessions-rise-again': {
+    flaw: 'saves sessions without a lock and without looking whether they have ended',
+    breaks: ['a session ends when it is ended, and only then', 'what ended stays ended'],
+    mix: SESSIONS,
+    tamper: inTurn(
+      replaced(/^oidc_session_lock$/, 'FOR UPDATE OF s', ''),
+      replaced(/^oidc_update_session$/, 'SET id_hash', 'SET dead_at = NULL, id_hash'),
+      replaced(/^oidc_update_session$/, 'AND dead_at IS NULL', ''),
+    ),
+  },
+  'sessions-without-lock': {
+    flaw: 'reads a session without a lock, so that parallel tabs overwrite each other',
+    breaks: ['nothing acknowledged is lost'],
+    mix: { renew: 20, introspect: 10 },
+    tamper: replaced(/^oidc_session_lock$/, 'FOR UPDATE OF s', ''),
+  },
+  'random-successors': {
+    flaw: 'lets a refresh token be repeated, and gives another successor every time',
+    breaks: ['a refresh token has one successor'],
+    mix: TOKENS,
+    forgetsSuccessors: true,
+    tamper: inTurn(
+      replaced(/^oidc_tokens_RefreshToken/, 'AND consumed_at IS NULL', ''),
+      async (statement, run) => {
+        const result = await run(statement);
+        if (!statement.name.startsWith('oidc_family_RefreshToken')) return result;
+        return { ...result, rows: result.rows.map((row) => ({ ...row, consumed_at: null })) };
+      },
+    ),
+  },
+  'no-grace': {
+    flaw: 'does not know the successor of a refresh token any more when a client repeats itself',
+    breaks: ['nothing acknowledged is lost'],
+    mix: TOKENS,
+    forgetsSuccessors: true,
+  },
+  'not-found-on-failure': {
+    flaw: 'answers "not found" when the database does not answer',
+    breaks: ['nothing acknowledged is lost'],
+    mix: { refresh: 10, introspect: 5, renew: 3 },
+    faults: ['cut-connections', 'crash-database', 'cut-connections', 'crash-database'],
+    tamper: async (statement, run) => {
+      try {
+        return await run(statement);
+      } catch (err) {
+        if (!statement.sql.trimStart().startsWith('SELECT')) throw err;
+        return { rows: [], rowCount: 0 };
+      }
+    },
+  },
+  'ignores-failed-commits': {
+    flaw: 'answers as if everything were stored when the commit has failed',
+    breaks: ['nothing acknowledged is lost', 'what ended stays ended', 'only expected answers'],
+    mix: { renew: 20, introspect: 3, 'revoke-refresh': 3 },
+    faults: ['cut-connections', 'crash-database', 'cut-connections', 'crash-database', 'cut-connections'],
+    ignoresCommitErrors: true,
+  },
+  'acknowledges-too-early': {
+    flaw: 'answers before what it answers is in the log of the database',
+    breaks: ['nothing acknowledged is lost', 'what ended stays ended'],
+    mix: { renew: 10, refresh: 20, 'revoke-refresh': 5 },
+    faults: ['crash-database', 'crash-database', 'crash-database'],
+    setting: 'synchronous_commit = off',
+  },
+} satisfies Record<string, BrokenAdapter>;
+
+export type BrokenAdapterName = keyof typeof BROKEN_ADAPTERS;
+
+type Tamper = NonNullable<BrokenAdapter['tamper']>;
+
+/** @throws when the statement has changed so that the flaw does not fit into it any more */
+function replaced(name: RegExp, part: string | RegExp, by: string): Tamper {
+  return (statement, run) => {
+    if (!name.test(statement.name)) return run(statement);
+    const sql = statement.sql.replace(part, by);
+    if (sql === statement.sql) throw new Error(`the flaw does not fit ${statement.name}: ${statement.sql}`);
+    return run({ ...statement, sql });
+  };
+}
+
+function inTurn(...tampers: Tamper[]): Tamper {
+  return (statement, run) =>
+    tampers.reduceRight<Run>((next, tamper) => (one) => tamper(one, next), run)(statement);
+}
+
+function revokedInMemory(): Tamper {
+  const revoked = new Set<string>();
+  return async (statement, run) => {
+    if (statement.name === 'oidc_kill_Grant') {
+      const hash = statement.bindings.find((value) => Buffer.isBuffer(value));
+      if (hash) revoked.add(hash.toString('hex'));
+      return { rows: [{ account_id: null, client_id: null }], rowCount: 1 };
+    }
+    const result = await run(statement);
+    if (!statement.name.startsWith('oidc_family_')) return result;
+    return withRows(
+      result,
+      ({ grant_id_hash: hash }) => !Buffer.isBuffer(hash) || !revoked.has(hash.toString('hex')),
+    );
+  };
+}
+
+function withRows({ rows }: Result, keep: (row: Record<string, unknown>) => boolean): Result {
+  const kept = rows.filter(keep);
+  return { rows: kept, rowCount: kept.length };
+}
