@@ -30,7 +30,7 @@ export function createDatabase(options: DatabaseOptions): Knex {
       keepAlive: true,
       // The server ends its own work at statement_timeout; the client gives up a little later, for a
       // server that no longer answers at all.
-      query_timeout: Math.max(statementTimeoutMs, lockTimeoutMs) + 500,
+      query_timeout: Math.max(statementTimeoutMs, lockTimeoutMs) + 300,
       options: [
         '-c jit=off',
         '-c timezone=UTC',
@@ -39,12 +39,42 @@ export function createDatabase(options: DatabaseOptions): Knex {
         '-c idle_in_transaction_session_timeout=10000',
       ].join(' '),
     },
-    pool: { min: 0, max: poolMax, acquireTimeoutMillis: acquireTimeoutMs, idleTimeoutMillis: 60_000 },
+    pool: {
+      min: 0,
+      max: poolMax,
+      acquireTimeoutMillis: acquireTimeoutMs,
+      idleTimeoutMillis: 60_000,
+      afterCreate(connection: DriverConnection, done: (err: null, connection: DriverConnection) => void) {
+        leaveWhenBroken(connection);
+        done(null, connection);
+      },
+    },
     acquireConnectionTimeout: acquireTimeoutMs,
     asyncStackTraces: false,
     // Whoever asked for the connection gets the error and logs it, once.
     log: { warn() {} },
   });
+}
+
+/**
+ * Takes a connection out of the pool whose last query got no answer, or the answer that the session ends.
+ * Its end shows a moment later, or not at all, and until then the next one in the queue would get it and
+ * wait in vain as well.
+ */
+function leaveWhenBroken(connection: DriverConnection): void {
+  const query = connection.query.bind(connection);
+  connection.query = (config, callback) => {
+    if (!callback) return query(config);
+    return query(config, (err, result) => {
+      if (err && isLastWord(err)) connection.__knex__disposed = err;
+      callback(err, result);
+    });
+  };
+}
+
+/** 57P: the server was shut down or has crashed, or somebody ended the session. 08: the connection is lost. */
+function isLastWord(err: Error & { code?: unknown }): boolean {
+  return err.message === 'Query read timeout' || /^(57P|08)/.test(String(err.code));
 }
 
 /** What knex's client offers below its query builder, on a pool and on a transaction alike. */
@@ -61,6 +91,7 @@ interface DriverClient {
 interface DriverConnection {
   /** Read by the pool before it hands the connection out again. */
   __knex__disposed?: unknown;
+  query(config: unknown, callback?: (err: Error | null, result: unknown) => void): unknown;
 }
 
 const positioned = new Map<string, string>();
@@ -104,10 +135,6 @@ async function run<Row>(
   try {
     const { response } = await client.query(connection, { sql: text, bindings, options: { name } });
     return { rows: response.rows, rowCount: response.rowCount ?? 0 };
-  } catch (err) {
-    // The server may still be at it: whoever got this connection next would get its answer late.
-    if (err instanceof Error && err.message.endsWith('Query read timeout')) connection.__knex__disposed = err;
-    throw err;
   } finally {
     await client.releaseConnection(connection);
   }

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import type { Knex } from 'knex';
+import { testDatabaseUrl } from '../support/database.ts';
+import { createDatabase } from '../../src/db/database.ts';
+import { startTcpProxy } from '../faults/support/tcp-proxy.ts';
+import type { TcpProxy } from '../faults/support/tcp-proxy.ts';
+
+describe('the connection pool', function () {
+  this.timeout(30_000);
+  let proxy: TcpProxy;
+  let db: Knex;
+  before(async () => {
+    const url = new URL(await testDatabaseUrl());
+    const socket = url.searchParams.get('host');
+    proxy = await startTcpProxy(socket ? `${socket}/.s.PGSQL.5432` : Number(url.port || 5432));
+    const user = url.searchParams.get('user') ?? url.username;
+    const credentials = url.password ? `${user}:${url.password}` : user;
+    db = createDatabase({
+      url: `postgresql://${credentials}@127.0.0.1:${proxy.port}${url.pathname}?sslmode=disable`,
+      poolMax: 1,
+      statementTimeoutMs: 500,
+      lockTimeoutMs: 500,
+      acquireTimeoutMs: 1000,
+    });
+  });
+  after(async () => {
+    await db.destroy();
+    await proxy.close();
+  });
+
+  it('hands out no connection again that was told its session ends', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      await assert.rejects(async () => db.raw('SELECT pg_terminate_backend(pg_backend_pid())'));
+
+      const { rows } = await db.raw('SELECT 1 AS answer');
+
+      assert.equal(rows[0].answer, 1);
+    }
+  });
+
+  it('hands out no connection again whose query got no answer', async () => {
+    const { rows: before } = await db.raw('SELECT pg_backend_pid() AS pid');
+    proxy.stall('to-client');
+    await assert.rejects(async () => db.raw('SELECT 1'), /Query read timeout/);
+    proxy.resume();
+
+    const { rows: after } = await db.raw('SELECT pg_backend_pid() AS pid');
+
+    assert.notEqual(after[0].pid, before[0].pid);
+  });
+});
