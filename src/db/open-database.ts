@@ -21,7 +21,7 @@ interface DatabaseConfig {
 }
 
 // Whoever waits for a page gives up soon; a database that cannot answer in this time answers 503.
-const TIMEOUTS = { statementTimeoutMs: 2000, lockTimeoutMs: 3000, acquireTimeoutMs: 2000 };
+const TIMEOUTS = { statementTimeoutMs: 2000, lockTimeoutMs: 2000, acquireTimeoutMs: 2000 };
 
 /**
  * The database of the configuration, for the server and for the command line beside it. Opening makes

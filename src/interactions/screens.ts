@@ -44,9 +44,9 @@ export function createScreens(deps: {
         await restartIn(context, ctx, ctx.path.split('/').at(-1) ?? '', deps);
         return;
       }
+      // Nothing is read here: the error may be that nothing can be.
       const { client } = ctx.oidc ?? {};
-      const { metadata } = (client && (await context.directory.client(client.clientId))) ?? {};
-      const home = metadata?.['client_uri'];
+      const home = client?.clientUri;
       ctx.type = 'html';
       ctx.body = httpPages.errorPage({
         kind: kindOf(ctx.status, err),

@@ -1,5 +1,7 @@
 import { errors } from 'oidc-provider';
+import { isDatabaseUnavailable } from '../../db/database-errors.ts';
 import { AppError } from '../../lib/errors.ts';
+import { currentUnitOfWork } from './unit-of-work.ts';
 
 /**
  * The store could not answer. Clients hear `temporarily_unavailable` with 503 (RFC 6749 §4.1.2.1) and
@@ -33,6 +35,7 @@ export async function guarded<Result>(operation: () => Promise<Result>): Promise
     return await operation();
   } catch (err) {
     if (err instanceof errors.OIDCProviderError || err instanceof AppError) throw err;
+    if (err instanceof Error && isDatabaseUnavailable(err)) currentUnitOfWork()?.fail(err);
     throw new StoreUnavailable(err);
   }
 }

@@ -44,6 +44,7 @@ export class UnitOfWork {
   readonly #actor: () => Actor;
   readonly #finally: (() => void)[] = [];
   #transaction: Promise<Knex.Transaction> | undefined;
+  #failure: Error | undefined;
 
   constructor(options: UnitOfWorkOptions) {
     this.#db = options.db;
@@ -58,14 +59,28 @@ export class UnitOfWork {
   }
 
   /** The transaction, opened at the first call. */
-  transaction(): Promise<Knex.Transaction> {
+  async transaction(): Promise<Knex.Transaction> {
+    this.#refuseAfterFailure();
     this.#transaction ??= this.#db.transaction();
     return this.#transaction;
   }
 
   /** For reads that need no lock: inside the transaction when there is one. */
   async reader(): Promise<Db> {
+    this.#refuseAfterFailure();
     return this.#transaction ?? this.#db;
+  }
+
+  /**
+   * The database did not answer. Whatever else the request wants of it fails at once: it has waited as long
+   * as a request may, and the engine asks again while it prepares the answer.
+   */
+  fail(err: Error): void {
+    this.#failure ??= err;
+  }
+
+  #refuseAfterFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** For writes: requests that write a single row need no transaction. */
@@ -89,14 +104,14 @@ export class UnitOfWork {
     await transaction.executionPromise;
   }
 
-  /** Ends the unit: whatever was not committed is undone. */
+  /**
+   * Ends the unit: whatever was not committed is undone. Nobody waits for that: its connection goes back to
+   * the pool afterwards, and a database that does not answer would hold up the answer that says so.
+   */
   async end(): Promise<void> {
-    try {
-      const transaction = await this.#transaction?.catch(() => undefined);
-      if (transaction && !transaction.isCompleted()) await transaction.rollback();
-    } finally {
-      for (const callback of this.#finally) callback();
-    }
+    const transaction = await this.#transaction?.catch(() => undefined);
+    if (transaction && !transaction.isCompleted()) transaction.rollback().catch(() => {});
+    for (const callback of this.#finally) callback();
   }
 }
 

@@ -1,0 +1,33 @@
+import { jsonOf } from './http-client.ts';
+import type { Outcome } from './http-client.ts';
+
+/** What came of many requests, as far as tests compare it. */
+export interface Answer {
+  what: string;
+  outcome: Outcome;
+}
+
+/** Every way in which they were answered, once. */
+export function tally(answers: readonly Answer[]): string[] {
+  return [...new Set(answers.map(({ what, outcome }) => `${what}: ${nameOf(outcome)}`))].toSorted();
+}
+
+export function slowerThan(answers: readonly Answer[], milliseconds: number): string[] {
+  return answers
+    .filter(({ outcome }) => outcome.milliseconds > milliseconds)
+    .map(({ what, outcome }) => `${what}: ${nameOf(outcome)} after ${Math.round(outcome.milliseconds)} ms`);
+}
+
+export function nameOf(outcome: Outcome): string {
+  if (outcome.kind === 'refused') return 'connection refused';
+  if (outcome.kind === 'lost') return `lost, ${outcome.reason}`;
+  const { error } = jsonOf(outcome);
+  const isPage = outcome.headers['content-type']?.startsWith('text/html') === true;
+  return [outcome.status, typeof error === 'string' ? error : isPage ? 'page' : ''].join(' ').trim();
+}
+
+/** The share of them that is not slower, from 0 to 1. */
+export function percentile(outcomes: readonly Outcome[], share: number): number {
+  const sorted = outcomes.map(({ milliseconds }) => milliseconds).toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+}

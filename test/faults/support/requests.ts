@@ -1,0 +1,74 @@
+import { GOOD_PASSWORD } from '../../support/app.ts';
+import { CODE_CHALLENGE, REDIRECT_URI } from '../../support/relying-party.ts';
+import { createUserAgent, formsOf } from '../../support/user-agent.ts';
+import { at } from '../history/slots.ts';
+import type { App, Person, World } from '../history/world.ts';
+import type { Held } from './families.ts';
+import type { HttpRequest } from './http-client.ts';
+
+/** Requests that may be made any number of times, under the name they have in what a test expects. */
+export interface NamedRequest extends HttpRequest {
+  what: string;
+}
+
+/** One of every kind, with what an app holds. */
+export function requestsOf({ issuer, tenant }: World, { app, access, refresh }: Held): NamedRequest[] {
+  const headers = { authorization: app.authorization };
+  const origin = issuer.slice(0, issuer.indexOf(`/t/${tenant.tenant.slug}`));
+  return [
+    {
+      what: 'refresh',
+      url: `${issuer}/token`,
+      headers,
+      form: { grant_type: 'refresh_token', refresh_token: refresh },
+    },
+    {
+      what: 'client credentials',
+      url: `${issuer}/token`,
+      headers,
+      form: { grant_type: 'client_credentials' },
+    },
+    { what: 'introspect', url: `${issuer}/introspect`, headers, form: { token: access } },
+    { what: 'userinfo', url: `${issuer}/userinfo`, headers: { authorization: `Bearer ${access}` } },
+    { what: 'push a request', url: `${issuer}/par`, headers, form: authorizationRequest(app) },
+    {
+      what: 'authorize',
+      url: `${issuer}/authorize?${new URLSearchParams(authorizationRequest(app)).toString()}`,
+      headers: { accept: 'text/html' },
+    },
+    { what: 'discovery', url: `${issuer}/.well-known/openid-configuration` },
+    { what: 'keys', url: `${issuer}/jwks` },
+    { what: 'liveness', url: `${origin}/livez` },
+    { what: 'readiness', url: `${origin}/readyz` },
+  ];
+}
+
+/** Where a person has only to send the password. */
+export async function openSignInForm(world: World, person: Person): Promise<NamedRequest> {
+  const { issuer, balancer, apps } = world;
+  const agent = createUserAgent((url, init) => balancer.fetch(url, init));
+  const query = new URLSearchParams({ ...authorizationRequest(at(apps, 0)), login_hint: person.email });
+  const page = await agent.follow(await agent.get(`${issuer}/authorize?${query.toString()}`), issuer);
+  const form = formsOf(page.body).find(({ action }) => action.endsWith('/password'));
+  if (!form) throw new Error(`no password is asked for: ${page.status}`);
+  return {
+    what: 'password',
+    url: new URL(form.action, page.url).href,
+    headers: {
+      accept: 'text/html',
+      cookie: agent.cookies.map(({ name, value }) => `${name}=${value}`).join('; '),
+    },
+    form: { ...form.hidden, password: GOOD_PASSWORD },
+  };
+}
+
+function authorizationRequest(app: App): Record<string, string> {
+  return {
+    client_id: app.clientId,
+    response_type: 'code',
+    redirect_uri: REDIRECT_URI,
+    scope: 'openid',
+    code_challenge: CODE_CHALLENGE,
+    code_challenge_method: 'S256',
+  };
+}
