@@ -5,6 +5,7 @@ import type { Db } from './db/database.ts';
 import { migrationStatus } from './db/migrator.ts';
 import { databaseCounters } from './db/rate-counters.ts';
 import { isDatabaseUnavailable } from './db/database-errors.ts';
+import { withWaitBudget } from './db/wait-budget.ts';
 import type { Config } from './config.ts';
 import { correlationId } from './http/correlation-id.ts';
 import { createAssets } from './http/assets.ts';
@@ -69,6 +70,9 @@ export interface AppOptions {
   metrics?: Metrics | undefined;
 }
 
+/** With what else a request does, its answer is there within three seconds whatever the database does. */
+const LONGEST_DATABASE_WAIT_MS = 2_400;
+
 const root = new URL('../views/', import.meta.url).pathname;
 
 export function createPageFiles() {
@@ -108,6 +112,7 @@ export function createApp(options: AppOptions): App {
   if (options.metrics) app.use(requestMetrics(options.metrics, routeLabel));
   app.use(correlationId({ log }));
   app.use(requestLog());
+  app.use((_ctx, next) => withWaitBudget(LONGEST_DATABASE_WAIT_MS, next));
   app.use(securityHeaders({ publicUrl }));
   app.use(
     errorHandler({

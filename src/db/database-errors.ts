@@ -1,4 +1,5 @@
 import { DatabaseError } from 'pg';
+import { WaitBudgetSpent } from './wait-budget.ts';
 
 /** Whether the error is a violation of exactly this unique constraint or index. */
 export function isUniqueViolation(err: unknown, constraint: string): boolean {
@@ -28,7 +29,7 @@ export function isDatabaseUnavailable(err: unknown): boolean {
   if (!(err instanceof Error)) return false;
   if (err instanceof DatabaseError)
     return UNAVAILABLE_CLASSES.has(err.code?.slice(0, 2) ?? '') || err.code === '25006';
-  if (err.name === 'KnexTimeoutError') return true;
+  if (err.name === 'KnexTimeoutError' || err instanceof WaitBudgetSpent) return true;
   if ('code' in err && typeof err.code === 'string' && NETWORK_CODES.has(err.code)) return true;
   // knex puts the statement in front of the message.
   return /(?:^| - )(Connection terminated|Query read timeout|timeout expired|timeout exceeded when trying to connect|Unable to acquire a connection|Client has encountered a connection error)/.test(

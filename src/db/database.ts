@@ -1,6 +1,7 @@
 import knex from 'knex';
 import type { Knex } from 'knex';
 import { statements } from '../lib/instruments.ts';
+import { beginWait, WaitBudgetSpent, waitLeftMs, withinWaitBudget } from './wait-budget.ts';
 
 /**
  * The connection pool and what every query relies on: timeouts on each wait, no JIT (it turns a short
@@ -21,16 +22,17 @@ export interface DatabaseOptions {
 
 export function createDatabase(options: DatabaseOptions): Knex {
   const { url, poolMax, statementTimeoutMs, lockTimeoutMs, acquireTimeoutMs } = options;
-  return knex({
+  // The server ends its own work at statement_timeout; the client gives up a little later, for a server
+  // that no longer answers at all.
+  const unansweredMs = Math.max(statementTimeoutMs, lockTimeoutMs) + 300;
+  const db = knex({
     client: 'pg',
     connection: {
       connectionString: url,
       application_name: options.applicationName ?? 'gatehouse',
       connectionTimeoutMillis: acquireTimeoutMs,
       keepAlive: true,
-      // The server ends its own work at statement_timeout; the client gives up a little later, for a
-      // server that no longer answers at all.
-      query_timeout: Math.max(statementTimeoutMs, lockTimeoutMs) + 300,
+      query_timeout: unansweredMs,
       options: [
         '-c jit=off',
         '-c timezone=UTC',
@@ -45,7 +47,7 @@ export function createDatabase(options: DatabaseOptions): Knex {
       acquireTimeoutMillis: acquireTimeoutMs,
       idleTimeoutMillis: 60_000,
       afterCreate(connection: DriverConnection, done: (err: null, connection: DriverConnection) => void) {
-        leaveWhenBroken(connection);
+        watch(connection, unansweredMs);
         done(null, connection);
       },
     },
@@ -54,22 +56,45 @@ export function createDatabase(options: DatabaseOptions): Knex {
     // Whoever asked for the connection gets the error and logs it, once.
     log: { warn() {} },
   });
+  const client: DriverClient = db.client;
+  const acquire = client.acquireConnection.bind(client);
+  const release = client.releaseConnection.bind(client);
+  client.acquireConnection = () => withinWaitBudget(acquire, release);
+  return db;
 }
 
 /**
- * Takes a connection out of the pool whose last query got no answer, or the answer that the session ends.
- * Its end shows a moment later, or not at all, and until then the next one in the queue would get it and
- * wait in vain as well.
+ * Limits every wait for an answer to what the request has left, and takes a connection out of the pool
+ * whose query got no answer, or the answer that the session ends. The end of a session shows a moment
+ * later, or not at all, and until then the next one would get the connection and wait in vain as well.
  */
-function leaveWhenBroken(connection: DriverConnection): void {
-  const query = connection.query.bind(connection);
+function watch(connection: DriverConnection, unansweredMs: number): void {
+  const prototype: DriverConnection = Object.getPrototypeOf(connection);
+  // Looked up at every call: whoever instruments the driver replaces the method of its prototype.
+  const send: DriverConnection['query'] = (...query) => prototype.query.apply(connection, query);
   connection.query = (config, callback) => {
-    if (!callback) return query(config);
-    return query(config, (err, result) => {
-      if (err && isLastWord(err)) connection.__knex__disposed = err;
+    if (!callback) return send(config);
+    const leftMs = waitLeftMs();
+    // A rollback is for the others, who wait for what is locked.
+    const isLimited = leftMs !== undefined && !/^ROLLBACK/i.test(config.text);
+    if (isLimited && leftMs <= 0) {
+      process.nextTick(callback, new WaitBudgetSpent());
+      return undefined;
+    }
+    const end = beginWait();
+    const query_timeout = isLimited ? Math.min(unansweredMs, Math.ceil(leftMs)) : unansweredMs;
+    return send({ ...config, query_timeout }, (err, result) => {
+      end();
+      if (err && isLastWord(err)) leave(connection, err);
       callback(err, result);
     });
   };
+}
+
+/** The server learns that nobody waits any more, and lets go of what the session had locked. */
+function leave(connection: DriverConnection, err: Error): void {
+  connection.__knex__disposed = err;
+  connection.connection.stream.destroy();
 }
 
 /** 57P: the server was shut down or has crashed, or somebody ended the session. 08: the connection is lost. */
@@ -91,7 +116,13 @@ interface DriverClient {
 interface DriverConnection {
   /** Read by the pool before it hands the connection out again. */
   __knex__disposed?: unknown;
-  query(config: unknown, callback?: (err: Error | null, result: unknown) => void): unknown;
+  query(config: QueryConfig, callback?: (err: Error | null, result?: unknown) => void): unknown;
+  connection: { stream: { destroy(): void } };
+}
+
+interface QueryConfig {
+  text: string;
+  query_timeout?: number;
 }
 
 const positioned = new Map<string, string>();

@@ -1,0 +1,86 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/**
+ * How long one request may wait for the database, all its questions together. Every single wait has a
+ * timeout, but they add up: for a connection, for a lock, for the next one. Whoever waits for a page or a
+ * token is better served by an early "try again". Other waits (a password in its queue) do not count.
+ */
+interface WaitBudget {
+  leftMs: number;
+  /** The request is answered. What it has set in motion goes on in its context, and may take its time. */
+  isOver: boolean;
+}
+
+const storage = new AsyncLocalStorage<WaitBudget>();
+
+/** The request has waited for the database as long as it may. */
+export class WaitBudgetSpent extends Error {
+  constructor() {
+    super('the request has waited for the database as long as it may');
+    this.name = 'WaitBudgetSpent';
+  }
+}
+
+export async function withWaitBudget<Result>(
+  milliseconds: number,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const budget = { leftMs: milliseconds, isOver: false };
+  try {
+    return await storage.run(budget, work);
+  } finally {
+    budget.isOver = true;
+  }
+}
+
+/** What is left for the next wait; undefined where no request is waiting, as in a job. */
+export function waitLeftMs(): number | undefined {
+  const budget = storage.getStore();
+  return budget?.isOver === false ? budget.leftMs : undefined;
+}
+
+/** Takes the time until the returned function is called off what is left. */
+export function beginWait(): () => void {
+  const budget = storage.getStore();
+  if (!budget) return () => {};
+  const beganAt = performance.now();
+  return () => {
+    budget.leftMs -= performance.now() - beganAt;
+  };
+}
+
+/**
+ * Waits no longer than the request may.
+ * @param undo for what comes too late
+ * @throws {WaitBudgetSpent}
+ */
+export function withinWaitBudget<Result>(
+  waitFor: () => Promise<Result>,
+  undo: (late: Result) => unknown,
+): Promise<Result> {
+  const leftMs = waitLeftMs();
+  if (leftMs === undefined) return waitFor();
+  if (leftMs <= 0) return Promise.reject(new WaitBudgetSpent());
+
+  const end = beginWait();
+  const { promise, resolve, reject } = Promise.withResolvers<Result>();
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    end();
+    reject(new WaitBudgetSpent());
+  }, leftMs);
+  const inTime = (): boolean => {
+    if (isLate) return false;
+    clearTimeout(timer);
+    end();
+    return true;
+  };
+  waitFor().then(
+    (result) => (inTime() ? resolve(result) : undo(result)),
+    (err: unknown) => {
+      if (inTime()) reject(err);
+    },
+  );
+  return promise;
+}
