@@ -38,7 +38,7 @@ describe('the history checker', function () {
       for (const mix of new Set(
         Object.values<BrokenAdapter>(BROKEN_ADAPTERS).map((adapter) => adapter.mix),
       )) {
-        const records = await runPlan(installation, makePlan({ seed, operations: OPERATIONS, mix }));
+        const { records } = await runPlan(installation, makePlan({ seed, operations: OPERATIONS, mix }));
 
         const [violation] = checkHistory(records, promises);
         if (violation) assert.fail(await explainViolation(violation, records, promises, installation));
@@ -95,7 +95,7 @@ async function search(
 ): Promise<{ violation: Violation; explanation: string } | undefined> {
   for (let number = 0; number < MOST_HISTORIES; number += 1) {
     const plan = makePlan({ seed: seed + number, operations: OPERATIONS, mix, faults });
-    const records = await runPlan(installation, plan);
+    const { records } = await runPlan(installation, plan);
     const violation = checkHistory(records, promises).find(({ rule }) => breaks.includes(rule));
     if (!violation) continue;
     const explanation = await explainViolation(violation, records, promises, installation);

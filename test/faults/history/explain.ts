@@ -39,7 +39,7 @@ export async function shrinkPlan(
   const operations = await shrink(
     plan.operations,
     async (some) => {
-      const records = await runPlan(installation, { ...plan, operations: some });
+      const { records } = await runPlan(installation, { ...plan, operations: some });
       return checkHistory(records, promises).some((violation) => violation.rule === rule);
     },
     runs,

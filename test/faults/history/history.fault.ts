@@ -42,7 +42,7 @@ describe('a history over two servers under faults', function () {
     it(`keeps every promise of the model, with seed ${seed + number}`, async () => {
       const plan = makePlan({ seed: seed + number, operations: OPERATIONS, faults: FAULTS });
 
-      const records = await runPlan(installation, plan);
+      const { records } = await runPlan(installation, plan);
 
       const [violation, ...others] = checkHistory(records, promises);
       if (!violation) return;

@@ -10,11 +10,17 @@ import { createWorld } from './world.ts';
 
 const POLL_MS = 20;
 
-/** Carries a plan out against an installation, in a tenant of its own. @returns what happened */
+/** What happened, and the tenant in which it did. */
+export interface Run {
+  tenantId: string;
+  records: HistoryRecord[];
+}
+
+/** Carries a plan out against an installation, in a tenant of its own. */
 export async function runPlan(
   installation: Omit<Installation, 'close'>,
   { shape, operations, faults }: Plan,
-): Promise<HistoryRecord[]> {
+): Promise<Run> {
   const world = await createWorld(installation, shape);
   const recorder = createRecorder();
   const executor = createExecutor(world, recorder, shape);
@@ -34,7 +40,7 @@ export async function runPlan(
   await nemesis.settle();
   await allReady(installation);
   await executor.audit();
-  return recorder.records;
+  return { tenantId: world.tenant.tenant.id, records: recorder.records };
 }
 
 async function allReady({ servers }: Pick<Installation, 'servers'>): Promise<void> {

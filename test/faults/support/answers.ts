@@ -22,7 +22,7 @@ export function nameOf(outcome: Outcome): string {
   if (outcome.kind === 'refused') return 'connection refused';
   if (outcome.kind === 'lost') return `lost, ${outcome.reason}`;
   const { error } = jsonOf(outcome);
-  const isPage = outcome.headers['content-type']?.startsWith('text/html') === true;
+  const isPage = outcome.status !== 303 && outcome.headers['content-type']?.startsWith('text/html') === true;
   return [outcome.status, typeof error === 'string' ? error : isPage ? 'page' : ''].join(' ').trim();
 }
 

@@ -1,9 +1,13 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { createHttpClient } from './http-client.ts';
 import type { HttpRequest, Outcome } from './http-client.ts';
+import { isReady } from './server-process.ts';
 
 /**
- * What stands in front of several servers: takes requests for the public URL, hands each to one server,
- * and to the next one where nobody listens. It never repeats a request of which a byte was sent.
+ * What stands in front of several servers: takes requests for the public URL and hands each to one of
+ * them. It goes to the next one where nobody listens, and passes over a server that has said it is going
+ * (`Connection: close`) until its probe says that it is ready again, while there is another one. It never
+ * repeats a request of which a byte was sent.
  */
 export interface Balancer {
   /**
@@ -15,6 +19,8 @@ export interface Balancer {
   fetch(url: string, init: RequestInit, first?: number): Promise<Response>;
   close(): void;
 }
+
+const PROBE_MS = 50;
 
 export class RequestFailed extends Error {
   readonly outcome: Outcome;
@@ -35,17 +41,29 @@ export function createBalancer({
   timeoutMs?: number;
 }): Balancer {
   const http = createHttpClient({ timeoutMs });
+  const going = new Set<string>();
   let turn = 0;
+  let isClosed = false;
+
+  async function passOver(url: string): Promise<void> {
+    if (going.has(url)) return;
+    going.add(url);
+    do await delay(PROBE_MS);
+    while (!isClosed && !(await isReady(url)));
+    going.delete(url);
+  }
 
   async function send(request: HttpRequest, first?: number): Promise<Outcome> {
     if (!request.url.startsWith(publicUrl)) throw new Error(`not below ${publicUrl}: ${request.url}`);
     if (first === undefined) turn += 1;
-    const from = first ?? turn;
+    const from = (first ?? turn) % urls.length;
+    const inTurn = [...urls.slice(from), ...urls.slice(0, from)];
     let outcome: Outcome | undefined;
-    for (let tried = 0; tried < urls.length; tried += 1) {
-      const url = urls[(from + tried) % urls.length] ?? '';
+    for (const url of inTurn.toSorted((a, b) => Number(going.has(a)) - Number(going.has(b)))) {
       outcome = await http.send({ ...request, url: url + request.url.slice(publicUrl.length) });
-      if (outcome.kind !== 'refused') break;
+      if (outcome.kind === 'refused') continue;
+      if (outcome.kind === 'answered' && outcome.headers.connection === 'close') void passOver(url);
+      break;
     }
     return outcome ?? { kind: 'refused', milliseconds: 0 };
   }
@@ -59,7 +77,10 @@ export function createBalancer({
       if (outcome.kind !== 'answered') throw new RequestFailed(outcome);
       return toResponse(outcome);
     },
-    close: () => http.close(),
+    close() {
+      isClosed = true;
+      http.close();
+    },
   };
 }
 
