@@ -4,6 +4,7 @@ import { renderCliReference } from '../src/cli/reference.ts';
 import { generateConfigurationReference } from './generators/configuration-reference.ts';
 import { generateMetricsReference } from './generators/metrics-reference.ts';
 import { generateSchema } from './generators/schema.ts';
+import { generateTenantSettingsReference } from './generators/tenant-settings-reference.ts';
 
 /**
  * `node scripts/generate.ts [--check]`
@@ -14,6 +15,7 @@ const GENERATED: Record<string, () => Promise<string> | string> = {
   'docs/cli.md': renderCliReference,
   'docs/configuration.md': generateConfigurationReference,
   'docs/metrics.md': generateMetricsReference,
+  'docs/tenant-settings.md': generateTenantSettingsReference,
   'migrations/schema.txt': generateSchema,
 };
 

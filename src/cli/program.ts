@@ -26,6 +26,7 @@ import { addResourceShow } from './commands/resource-show.ts';
 import { addResourceUpdate } from './commands/resource-update.ts';
 import { addTenantCreate } from './commands/tenant-create.ts';
 import { addTenantList } from './commands/tenant-list.ts';
+import { addTenantShow, addTenantUpdate } from './commands/tenant-update.ts';
 import { addUserCreate } from './commands/user-create.ts';
 import { addUserDelete } from './commands/user-delete.ts';
 import { addUserDisable, addUserEnable } from './commands/user-disable.ts';
@@ -72,7 +73,11 @@ const GROUPS: readonly { name: string; description: string; commands: readonly A
     description: 'APIs that tokens are issued for',
     commands: [addResourceCreate, addResourceList, addResourceShow, addResourceUpdate, addResourceDelete],
   },
-  { name: 'tenant', description: 'Isolated issuers', commands: [addTenantCreate, addTenantList] },
+  {
+    name: 'tenant',
+    description: 'Isolated issuers',
+    commands: [addTenantCreate, addTenantList, addTenantShow, addTenantUpdate],
+  },
   {
     name: 'keys',
     description: 'Signing keys',

@@ -5,6 +5,7 @@
  */
 export const EVENT_TYPES = {
   'tenant.created': 'A tenant was made, with its first signing keys.',
+  'tenant.updated': "A tenant's name or settings were changed.",
 
   'user.created': 'A user was added.',
   'user.updated': "A user's e-mail address or profile was changed.",

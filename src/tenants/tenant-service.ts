@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { ZodError } from 'zod';
 import { tryTransactionLock } from '../db/advisory-lock.ts';
 import type { Db } from '../db/database.ts';
 import { isUniqueViolation } from '../db/database-errors.ts';
@@ -8,6 +9,8 @@ import type { Actor } from '../http/actor.ts';
 import { defineErrors } from '../lib/errors.ts';
 import { newId } from '../lib/ids.ts';
 import { isReservedSlug, isSlug } from './tenant-slug.ts';
+import { tenantSettingsPatchSchema, tenantSettingsSchema } from './tenant-settings.ts';
+import type { TenantSettingsPatch } from './tenant-settings.ts';
 import { tenantStore } from './tenant-store.ts';
 import { DEFAULT_TENANT_SLUG } from './tenant.ts';
 import type { Tenant } from './tenant.ts';
@@ -21,6 +24,7 @@ const fail = defineErrors('tenant', {
   },
   slug_reserved: { status: 400, message: 'This slug is reserved. Choose another one.' },
   slug_taken: { status: 409, message: 'Another tenant already has this slug. Choose another one.' },
+  settings_invalid: { status: 400, message: 'These settings cannot be stored.' },
   name_invalid: { status: 400, message: 'A name has 1 to 80 characters.' },
 });
 
@@ -94,6 +98,36 @@ export function createTenantService({ db, now, prepareTenant }: TenantServiceOpt
       }
     },
 
+    /**
+     * Changes what is given and keeps the rest; a setting that is `null` returns to its default. Replicas
+     * take it over as they take over keys.
+     * @throws {AppError} `tenant.not_found`, `tenant.name_invalid`, `tenant.settings_invalid`
+     */
+    async update(
+      actor: Actor,
+      slug: string,
+      change: { name?: string | undefined; settings?: TenantSettingsPatch | undefined },
+    ): Promise<Tenant> {
+      const name = change.name === undefined ? undefined : checkName(change.name);
+      return db.transaction(async (trx) => {
+        const tenants = tenantStore(trx);
+        const found = await tenants.findBySlug(slug);
+        if (!found || !(await tenants.lock(found.id))) throw fail('not_found');
+        const before = (await tenants.storedSettings(found.id)) ?? {};
+        const after = mergeSettings(before, change.settings ?? {});
+        await tenants.update(found.id, { name: name ?? found.name, settings: after });
+        await tenants.raiseOidcVersion(found.id);
+        await recordEvent(trx, actor, 'tenant.updated', {
+          target: { type: 'tenant', id: found.id },
+          data: {
+            before: { name: found.name, settings: before },
+            after: { name: name ?? found.name, settings: after },
+          },
+        });
+        return (await tenants.find(found.id)) ?? found;
+      });
+    },
+
     list(): Promise<Tenant[]> {
       return tenantStore(db).list();
     },
@@ -105,6 +139,28 @@ export function createTenantService({ db, now, prepareTenant }: TenantServiceOpt
       return tenant;
     },
   };
+}
+
+function mergeSettings(stored: Record<string, unknown>, patch: TenantSettingsPatch): Record<string, unknown> {
+  const parsed = tenantSettingsPatchSchema.safeParse(patch);
+  if (!parsed.success) throw invalidSettings(parsed.error);
+  const merged: Record<string, unknown> = { ...stored };
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) delete merged[name];
+    else if (value !== undefined) merged[name] = parsed.data[name as keyof typeof parsed.data];
+  }
+  const whole = tenantSettingsSchema.safeParse(merged);
+  if (!whole.success) throw invalidSettings(whole.error);
+  return merged;
+}
+
+function invalidSettings(error: ZodError) {
+  return fail('settings_invalid', {
+    errors: error.issues.map(({ path, message }) => ({
+      path: `/settings${path.map((part) => `/${String(part)}`).join('')}`,
+      message,
+    })),
+  });
 }
 
 function checkSlug(slug: string): string {

@@ -1,19 +1,22 @@
 import type { Db } from '../db/database.ts';
 import { isId } from '../lib/ids.ts';
 import { announceAfterCommit } from './tenant-changes.ts';
+import { parseTenantSettings } from './tenant-settings.ts';
 import { isSlug } from './tenant-slug.ts';
 import type { Tenant } from './tenant.ts';
 
 interface TenantRow {
+  updated_at?: unknown;
   id: string;
   slug: string;
   name: string;
   oidc_version: number;
   config_version: number;
   disabled_at: Date | null;
+  settings: unknown;
 }
 
-const COLUMNS = ['id', 'slug', 'name', 'oidc_version', 'config_version', 'disabled_at'] as const;
+const COLUMNS = ['id', 'slug', 'name', 'oidc_version', 'config_version', 'disabled_at', 'settings'] as const;
 
 /** Queries of the `tenants` table. A deleted tenant is found by none of them. */
 export function tenantStore(db: Db) {
@@ -71,6 +74,24 @@ export function tenantStore(db: Db) {
       return (await rows().where({ id }).forNoKeyUpdate().first('id')) !== undefined;
     },
 
+    /**
+     * @param settings what differs from the defaults, as it is stored
+     * @throws a database error when there is no such tenant
+     */
+    async update(id: string, { name, settings }: { name: string; settings: object }): Promise<Tenant> {
+      const [row] = await rows()
+        .where({ id })
+        .update({ name, settings: JSON.stringify(settings), updated_at: db.fn.now() })
+        .returning(COLUMNS);
+      if (!row) throw new Error('an update returned no row');
+      return fromRow(row);
+    },
+
+    /** As it is stored: without defaults, with whatever another version has added. */
+    async storedSettings(id: string): Promise<Record<string, unknown> | undefined> {
+      return (await rows().where({ id }).first('settings'))?.settings as Record<string, unknown> | undefined;
+    },
+
     /** Call it in the transaction of the change, so that no replica sees the version before the change. */
     async raiseOidcVersion(id: string): Promise<void> {
       await db.raw('UPDATE tenants SET oidc_version = oidc_version + 1, updated_at = now() WHERE id = ?', [
@@ -112,5 +133,6 @@ function fromRow(row: TenantRow): Tenant {
     oidcVersion: row.oidc_version,
     configVersion: row.config_version,
     disabledAt: row.disabled_at,
+    settings: parseTenantSettings(row.settings),
   };
 }

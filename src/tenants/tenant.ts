@@ -1,3 +1,5 @@
+import type { TenantSettings } from './tenant-settings.ts';
+
 /**
  * A tenant is an isolated issuer: own keys, users, clients and branding. This folder owns the tenants
  * themselves; what belongs to a tenant lives with its feature, in stores bound to the tenant's id.
@@ -11,6 +13,7 @@ export interface Tenant {
   /** Raised with every change of what replicas cache: clients, resources. */
   configVersion: number;
   disabledAt: Date | null;
+  settings: TenantSettings;
 }
 
 /** The tenant at the root of the public URL. */

@@ -40,6 +40,22 @@ describe('gatehouse tenant', () => {
     assert.equal(refusal.code, 'user.not_found');
   });
 
+  it('changes settings, given as JSON or as a word, and returns to the default', async () => {
+    await cli.json(['tenant', 'create', 'settled']);
+    const changed = ['tenant', 'update', 'settled', '--set', 'signUp=domains'];
+    await cli.json([...changed, '--set', 'signUpDomains=["example.com"]', '--set', 'sessionIdleSeconds=600']);
+
+    const { settings } = await cli.json(['tenant', 'update', 'settled', '--unset', 'sessionIdleSeconds']);
+    const shown = await cli.json(['tenant', 'show', 'settled']);
+
+    assert.equal(settings.signUp, 'domains');
+    assert.deepEqual(settings.signUpDomains, ['example.com']);
+    assert.equal(settings.sessionIdleSeconds, undefined);
+    assert.deepEqual(shown.settings, settings);
+    const refusal = await cli.refusal(['tenant', 'update', 'settled', '--set', 'signUp=never']);
+    assert.equal(refusal.code, 'tenant.settings_invalid');
+  });
+
   it('refuses a slug that is taken or none, and a tenant that is not there', async () => {
     await cli.json(['tenant', 'create', 'twice']);
 

@@ -6,6 +6,7 @@ import type { Actor } from '../../src/http/actor.ts';
 import { AppError } from '../../src/lib/errors.ts';
 import { newId } from '../../src/lib/ids.ts';
 import { createTenantService } from '../../src/tenants/tenant-service.ts';
+import { parseTenantSettings } from '../../src/tenants/tenant-settings.ts';
 import { tenantStore } from '../../src/tenants/tenant-store.ts';
 import { openTestDatabase } from '../support/test-databases.ts';
 import { migratedDatabase, newTenant, testDb } from '../support/database.ts';
@@ -43,6 +44,7 @@ describe('tenant service', () => {
         oidcVersion: 2,
         configVersion: 1,
         disabledAt: null,
+        settings: parseTenantSettings({}),
       });
       assert.deepEqual(prepared, [tenant.id]);
       assert.deepEqual(await tenants.getBySlug(slug), tenant);
@@ -119,6 +121,59 @@ describe('tenant service', () => {
         );
       });
     }
+  });
+
+  describe('update', () => {
+    const tenants = () => createTenantService({ db, now, prepareTenant: noPreparation });
+
+    it('changes what is given, keeps the rest, raises the version and records before and after', async () => {
+      const { id, slug } = await tenants().create(operator, { slug: freshSlug(), name: 'Acme' });
+      await tenants().update(operator, slug, { settings: { signUp: 'off', locale: 'de' } });
+
+      const updated = await tenants().update(operator, slug, {
+        name: 'Acme Inc.',
+        settings: { locale: null, signUpDomains: ['Example.COM'] },
+      });
+
+      assert.equal(updated.name, 'Acme Inc.');
+      assert.equal(updated.oidcVersion, 3);
+      assert.deepEqual(
+        updated.settings,
+        parseTenantSettings({ signUp: 'off', signUpDomains: ['example.com'] }),
+      );
+      const [, event] = await db('events').where({ target_id: id, type: 'tenant.updated' }).orderBy('id');
+      assert.deepEqual(event.data, {
+        before: { name: 'Acme', settings: { signUp: 'off', locale: 'de' } },
+        after: { name: 'Acme Inc.', settings: { signUp: 'off', signUpDomains: ['example.com'] } },
+      });
+    });
+
+    it('loses none of many changes at once', async () => {
+      const { slug } = await tenants().create(operator, { slug: freshSlug(), name: 'Acme' });
+      const changes = [
+        { signUp: 'off' },
+        { magicLink: false },
+        { locale: 'fr' },
+        { sessionIdleSeconds: 600 },
+      ] as const;
+
+      await Promise.all(changes.map((settings) => tenants().update(operator, slug, { settings })));
+
+      const { settings } = await tenants().getBySlug(slug);
+      assert.deepEqual(settings, parseTenantSettings(Object.assign({}, ...changes)));
+    });
+
+    it('refuses unknown settings and values, and changes nothing', async () => {
+      const { slug, settings } = await tenants().create(operator, { slug: freshSlug(), name: 'Acme' });
+
+      for (const wrong of [{ signup: 'off' }, { signUp: 'never' }, { signUpDomains: ['@'] }, { locale: 7 }]) {
+        const change = tenants().update(operator, slug, { settings: wrong as object });
+        await assert.rejects(change, refusedAs('tenant.settings_invalid'), JSON.stringify(wrong));
+      }
+      await assert.rejects(tenants().update(operator, 'unknown-tenant', {}), refusedAs('tenant.not_found'));
+
+      assert.deepEqual((await tenants().getBySlug(slug)).settings, settings);
+    });
   });
 
   describe('getBySlug', () => {

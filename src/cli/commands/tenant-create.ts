@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { CliIo } from '../cli-io.ts';
 import { runInSession } from '../session.ts';
 import { details } from '../text.ts';
-import { tenantJson } from './tenant-view.ts';
+import { tenantJson, tenantText } from './tenant-view.ts';
 
 export function addTenantCreate(group: Command, io: CliIo): void {
   group
@@ -14,7 +14,7 @@ export function addTenantCreate(group: Command, io: CliIo): void {
       await runInSession(io, command, async ({ services, actor, config }) => {
         const tenant = await services.tenants.create(actor, { slug, name: options.name ?? slug });
         const json = tenantJson(tenant, config.publicUrl);
-        return { json, text: `Tenant created.\n\n${details(json)}` };
+        return { json, text: `Tenant created.\n\n${details(tenantText(json))}` };
       });
     });
 }
