@@ -139,6 +139,10 @@ export const environmentSchema = z.object({
     description:
       'Passwords hashed at the same time by each worker. More wait in a bounded queue, then get 503 with `Retry-After`. Default: the cores there are for a worker, 2 at most.',
   }),
+  GATEHOUSE_USER_ERASE_DAYS: integer(0, 3650).default(30).meta({
+    description:
+      'A deleted user can be restored for this long; then profile, credentials and everything else but the id in the audit trail is erased.',
+  }),
   GATEHOUSE_MANAGEMENT_PORT: integer(0, 65535).optional().meta({
     description:
       'Port of the metrics (`/metrics`), which is not meant for the internet. 0: none. Default: 9464 in production, none in development.',
@@ -167,7 +171,15 @@ export const environmentSchema = z.object({
   }),
   GATEHOUSE_SIGN_IN_ATTEMPTS: integer(3, 100).default(10).meta({
     description:
-      'Failed sign-ins in a row at one account before the next has to wait, first 30 seconds, then twice as long each time up to an hour. At 100 the account is closed to new browsers until `gatehouse user unlock`.',
+      'Failed sign-ins in a row at one account before the next has to wait, first 30 seconds, then twice as long each time up to an hour.',
+  }),
+  GATEHOUSE_SIGN_IN_LOCK_AFTER: integer(3, 100).default(100).meta({
+    description:
+      'Failed sign-ins in a row that lock the account for browsers that have not signed in to it before (NIST SP 800-63B-4 §3.2.2 allows 100).',
+  }),
+  GATEHOUSE_SIGN_IN_LOCK_SECONDS: integer(60, 31_536_000).default(2_592_000).meta({
+    description:
+      'Such a lock ends after this long (30 days), or earlier through its owner or `gatehouse user unlock`.',
   }),
   GATEHOUSE_SIGN_IN_ATTEMPTS_PER_NETWORK: integer(3, 1_000_000).default(100).meta({
     description: 'Failed sign-ins within ten minutes from one network, at whatever accounts.',
@@ -316,6 +328,7 @@ function toConfig(env: Environment) {
     jwksMaxAgeSeconds: env.GATEHOUSE_JWKS_MAX_AGE_SECONDS,
     passwordMinLength: env.GATEHOUSE_PASSWORD_MIN_LENGTH,
     passwordHashers: env.GATEHOUSE_PASSWORD_HASHERS ?? Math.min(2, Math.ceil(cores / workers)),
+    userEraseDays: env.GATEHOUSE_USER_ERASE_DAYS,
     management: toManagement(env, host),
     rateLimits: env.GATEHOUSE_RATE_LIMITS
       ? {
@@ -328,6 +341,8 @@ function toConfig(env: Environment) {
     signInLimits: env.GATEHOUSE_RATE_LIMITS
       ? {
           perAccount: env.GATEHOUSE_SIGN_IN_ATTEMPTS,
+          lockAfter: env.GATEHOUSE_SIGN_IN_LOCK_AFTER,
+          lockSeconds: env.GATEHOUSE_SIGN_IN_LOCK_SECONDS,
           perNetwork: env.GATEHOUSE_SIGN_IN_ATTEMPTS_PER_NETWORK,
         }
       : undefined,

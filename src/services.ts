@@ -66,10 +66,22 @@ export function createServices({
     rotationDays: config.keyRotationDays,
   });
   const tenants = createTenantService({ db, now, prepareTenant: keys.ensureKeys });
+  const signInAttempts = createSignInAttempts({
+    db,
+    limits: config.signInLimits,
+    onClosed: (actor, userId) =>
+      users.lock(actor, userId, { cause: 'guessing', seconds: config.signInLimits?.lockSeconds }),
+  });
   const usersOn = (on: Db) =>
-    createUserService({ db: on, now, hasher, passwordPolicy, revokeAccess: revokeUserAccess });
+    createUserService({
+      db: on,
+      now,
+      hasher,
+      passwordPolicy,
+      revokeAccess: revokeUserAccess,
+      forgetFailures: (trx, tenantId, email) => signInAttempts.forget(trx, tenantId, email),
+    });
   const users = usersOn(db);
-  const signInAttempts = createSignInAttempts({ db, limits: config.signInLimits });
   const passwordSignIn = createPasswordSignIn({ db, now, hasher, attempts: signInAttempts });
   const clients = createClientService({
     db,

@@ -8,6 +8,7 @@ import { createExpiryJob } from './jobs/expiry-job.ts';
 import { createKeyRotationJob } from './jobs/key-rotation-job.ts';
 import { createLogoutDeliveryJob } from './jobs/logout-delivery-job.ts';
 import { createScheduler } from './jobs/scheduler.ts';
+import { createUserLifeCycleJob } from './jobs/user-life-cycle-job.ts';
 import { systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { startManagementServer } from './metrics/management-server.ts';
@@ -132,6 +133,7 @@ export async function startGatehouse({
         createKeyRotationJob({ db, tenants: services.tenants, keys: services.keys, log }),
         createExpiryJob({ db, log }),
         createLogoutDeliveryJob({ db, registry: app.registry, log }),
+        createUserLifeCycleJob({ db, users: services.users, eraseDays: config.userEraseDays, log }),
       ],
     });
     if (duties.runsJobs) scheduler.start();

@@ -11,14 +11,22 @@ import type { RowBudget, WindowBudget } from './attempt-store.ts';
  * judged, in PostgreSQL: neither a flood of parallel guesses, nor another replica, nor a restart or the loss
  * of Redis gives one more. Who exists does not matter here, so unknown accounts are limited exactly alike.
  *
- * Failures at one account are free at first, then cost ever longer waits. A stranger could use that to keep
- * people out of their accounts; so a browser on which the person signed in before has a counter of its own.
+ * Failures at one account are free at first, then cost ever longer waits, and in the end the account is
+ * closed. A stranger could use that to keep people out of their accounts; so a browser on which the person
+ * signed in before has a counter of its own.
+ *
+ * There is one counter for everything that proves who somebody is: passwords, codes, second factors, on
+ * screens and in the API. Whoever judges one calls `begin` first and then one of the outcomes.
  */
 export type SignInAttempts = ReturnType<typeof createSignInAttempts>;
 
 export interface SignInLimits {
   /** Failures in a row at one account before the next attempt has to wait. */
   perAccount: number;
+  /** Failures in a row that close the account: NIST SP 800-63B-4 §3.2.2 allows no more than a hundred. */
+  lockAfter: number;
+  /** How long it stays closed unless somebody opens it. */
+  lockSeconds: number;
   /** Failures within ten minutes from one network. */
   perNetwork: number;
 }
@@ -28,15 +36,18 @@ export interface Attempt {
   /** How many failures in a row it makes if it fails; undefined where nobody counts. */
   inARow: number | undefined;
   succeeded(): Promise<void>;
+  /**
+   * It was wrong; this is counted already. Tells what follows for the account.
+   * @param actor the visitor
+   * @param userId undefined: nobody's account
+   */
+  failed(actor: Actor, userId: string | undefined): Promise<void>;
   /** It could not be judged. */
   withdraw(): Promise<void>;
 }
 
 const FIRST_WAIT_SECONDS = 30;
 const LONGEST_WAIT_SECONDS = 3600;
-/** NIST SP 800-63B-4 §3.2.2: no more than a hundred failures in a row. */
-const MOST_FAILURES = 100;
-const LOCK_SECONDS = 30 * 86_400;
 const KEPT_SECONDS = 7 * 86_400;
 const WINDOW_SECONDS = 600;
 
@@ -44,10 +55,21 @@ const WINDOW_SECONDS = 600;
 const REMEMBERED_MS = 5_000;
 const MOST_REMEMBERED = 10_000;
 
-/** @param limits undefined: nothing is counted */
-export function createSignInAttempts({ db, limits }: { db: Db; limits: SignInLimits | undefined }) {
+/**
+ * @param limits undefined: nothing is counted
+ * @param onClosed called when an account has had its last failure, perhaps more than once
+ */
+export function createSignInAttempts({
+  db,
+  limits,
+  onClosed,
+}: {
+  db: Db;
+  limits: SignInLimits | undefined;
+  onClosed: (actor: Actor, userId: string) => Promise<unknown>;
+}) {
   const refused = new LRUCache<string, number>({ max: MOST_REMEMBERED, ttl: REMEMBERED_MS });
-  const waitSeconds = limits ? waits(limits.perAccount) : [];
+  const waitSeconds = limits ? waits(limits) : [];
 
   const rowOf = (email: string, isKnownBrowser: boolean): RowBudget => ({
     subject: `sign-in ${isKnownBrowser ? 'known' : 'any'} browser, account ${email}`,
@@ -94,20 +116,40 @@ export function createSignInAttempts({ db, limits }: { db: Db; limits: SignInLim
         ok: true,
         inARow,
         succeeded: () => store.forget(row, window),
+        failed: (actor, userId) => (userId === undefined ? NOTHING : tellOf(actor, userId, inARow, limits)),
         withdraw: () => store.giveBack(row, window),
       };
     },
 
-    /** Lets a person try again at once, for an operator who knows that it is them. */
-    async forget(actor: Actor, { id, email }: { id: string; email: string }): Promise<void> {
-      await db.transaction(async (trx) => {
-        const store = attemptStore(trx, actor.tenantId);
-        for (const isKnownBrowser of [true, false])
-          await store.forget(rowOf(email, isKnownBrowser), undefined);
-        await recordEvent(trx, actor, 'user.unlocked', { target: { type: 'user', id } });
-      });
+    /**
+     * Lets a person try again at once. Other processes may remember a refusal for a few seconds more.
+     * @param trx the transaction of the change itself
+     */
+    async forget(trx: Db, tenantId: string, email: string): Promise<void> {
+      for (const isKnownBrowser of [true, false]) {
+        const row = rowOf(email, isKnownBrowser);
+        await attemptStore(trx, tenantId).forget(row, undefined);
+        refused.delete(keyOf(tenantId, row.subject));
+      }
     },
   };
+
+  /** The person can be told; the failures by themselves are in the record of whoever judged them. */
+  async function tellOf(
+    actor: Actor,
+    userId: string,
+    inARow: number,
+    { perAccount, lockAfter }: SignInLimits,
+  ): Promise<void> {
+    if (inARow >= lockAfter) await onClosed(actor, userId);
+    else if (inARow === perAccount) {
+      await recordEvent(db, actor, 'auth.suspicious_activity', {
+        target: { type: 'user', id: userId },
+        reason: 'guessing',
+        data: { failures_in_a_row: inARow },
+      });
+    }
+  }
 
   function remember(tenantId: string, subject: string, waitSecondsLeft: number): void {
     if (waitSecondsLeft > 0) refused.set(keyOf(tenantId, subject), Date.now() + waitSecondsLeft * 1000);
@@ -121,11 +163,14 @@ export function createSignInAttempts({ db, limits }: { db: Db; limits: SignInLim
   }
 }
 
+const NOTHING = Promise.resolve();
+
 const UNCOUNTED: Attempt = {
   ok: true,
   inARow: undefined,
-  succeeded: async () => {},
-  withdraw: async () => {},
+  succeeded: () => NOTHING,
+  failed: () => NOTHING,
+  withdraw: () => NOTHING,
 };
 
 /** The database knows better which spellings are one; here a miss costs only a question. */
@@ -133,12 +178,12 @@ function keyOf(tenantId: string, subject: string): string {
   return `${tenantId} ${subject.toLowerCase()}`;
 }
 
-/** After the first failures none, then twice as long each time; after the hundredth, until somebody intervenes. */
-function waits(free: number): number[] {
-  return Array.from({ length: MOST_FAILURES }, (_, index) => {
+/** After the first failures none, then twice as long each time; after the last one, until the lock ends. */
+function waits({ perAccount, lockAfter, lockSeconds }: SignInLimits): number[] {
+  return Array.from({ length: lockAfter }, (_, index) => {
     const failures = index + 1;
-    if (failures === MOST_FAILURES) return LOCK_SECONDS;
-    if (failures < free) return 0;
-    return Math.min(FIRST_WAIT_SECONDS * 2 ** Math.min(failures - free, 20), LONGEST_WAIT_SECONDS);
+    if (failures === lockAfter) return lockSeconds;
+    if (failures < perAccount) return 0;
+    return Math.min(FIRST_WAIT_SECONDS * 2 ** Math.min(failures - perAccount, 20), LONGEST_WAIT_SECONDS);
   });
 }

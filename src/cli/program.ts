@@ -28,9 +28,10 @@ import { addTenantCreate } from './commands/tenant-create.ts';
 import { addTenantList } from './commands/tenant-list.ts';
 import { addTenantShow, addTenantUpdate } from './commands/tenant-update.ts';
 import { addUserCreate } from './commands/user-create.ts';
-import { addUserDelete } from './commands/user-delete.ts';
+import { addUserDelete, addUserRestore } from './commands/user-delete.ts';
 import { addUserDisable, addUserEnable } from './commands/user-disable.ts';
 import { addUserList } from './commands/user-list.ts';
+import { addUserLock } from './commands/user-lock.ts';
 import { addUserSetPassword } from './commands/user-set-password.ts';
 import { addUserShow } from './commands/user-show.ts';
 import { addUserUnlock } from './commands/user-unlock.ts';
@@ -49,8 +50,10 @@ const GROUPS: readonly { name: string; description: string; commands: readonly A
       addUserSetPassword,
       addUserDisable,
       addUserEnable,
+      addUserLock,
       addUserUnlock,
       addUserDelete,
+      addUserRestore,
     ],
   },
   {

@@ -15,8 +15,15 @@ export const EVENT_TYPES = {
   'user.password_changed': "A user's password was set or replaced.",
   'user.disabled': 'A user was locked out by an administrator; sessions and grants ended.',
   'user.enabled': 'A disabled user may sign in again.',
-  'user.unlocked': "A user's failed sign-ins were forgotten, so that the next one need not wait.",
-  'user.deleted': 'A user was deleted; sessions and grants ended.',
+  'user.unlocked': 'A locked account was opened, and failed sign-ins were forgotten; the reason says how.',
+  'user.deleted':
+    'A user was deleted; sessions and grants ended. Until they are erased they can be restored.',
+  'user.restored': 'A deletion was taken back; the user is disabled.',
+  'user.erased': 'Everything about a deleted user was erased but the id in the audit trail.',
+
+  'auth.account_locked': 'An account was locked, by too many failures or by an administrator.',
+  'auth.suspicious_activity':
+    'Something happened at an account that its owner may not know of; see the reason.',
 
   'client.created': 'A client was registered.',
   'client.updated': "A client's metadata or settings were changed.",

@@ -6,6 +6,7 @@ import { defineErrors } from '../lib/errors.ts';
 import { inUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
+import { KEEPS_ACCESS } from '../users/user-row.ts';
 import type { User } from '../users/user.ts';
 import type { InteractionContext } from './interaction-context.ts';
 
@@ -65,11 +66,11 @@ export function finishLogin(
 
 /** Whoever disabled the user meanwhile has ended all sessions there were; this one must not come after. */
 async function requireStillActive(trx: Db, { tenantId, id }: User): Promise<void> {
-  const active = await trx('users')
-    .where({ tenant_id: tenantId, id, status: 'active' })
-    .forShare()
-    .first('id');
-  if (!active) throw fail('account_closed');
+  const { rowCount } = await trx.raw(
+    `SELECT 1 FROM users u WHERE u.tenant_id = ? AND u.id = ? AND ${KEEPS_ACCESS} FOR SHARE`,
+    [tenantId, id],
+  );
+  if (rowCount !== 1) throw fail('account_closed');
 }
 
 export function finishWithRefusal(

@@ -9,6 +9,7 @@ import { guarded } from '../oidc/adapter/store-errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import { parseEmail } from '../users/email-address.ts';
 import { userStore } from '../users/user-store.ts';
+import { keepsAccess } from '../users/user.ts';
 import type { User } from '../users/user.ts';
 import type { Situation } from './dispatch.ts';
 import { createKnownAccounts } from './known-accounts.ts';
@@ -57,9 +58,9 @@ export async function loadInteraction(
 
   return guarded(async () => {
     const accountId = interaction.session?.accountId;
-    const sessionUser = accountId === undefined ? undefined : activeOnly(await users.find(accountId));
+    const sessionUser = accountId === undefined ? undefined : withAccess(await users.find(accountId));
     const client = await context.directory.client(clientId);
-    const known = await activeAccounts(users, knownAccounts.read(ctx));
+    const known = await accountsWithAccess(users, knownAccounts.read(ctx));
     const demanded = demandedUser(interaction);
 
     return {
@@ -102,11 +103,11 @@ export function textOf(parameter: unknown): string {
   return typeof parameter === 'string' ? parameter : '';
 }
 
-function activeOnly(user: User | undefined): User | undefined {
-  return user?.status === 'active' ? user : undefined;
+function withAccess(user: User | undefined): User | undefined {
+  return user && keepsAccess(user) ? user : undefined;
 }
 
-async function activeAccounts(
+async function accountsWithAccess(
   users: ReturnType<typeof userStore>,
   remembered: ReturnType<KnownAccounts['read']>,
 ) {
@@ -114,7 +115,7 @@ async function activeAccounts(
     remembered.map(async ({ id, lastUsedAt }) => ({ user: await users.find(id), lastUsedAt })),
   );
   return accounts.flatMap(({ user: found, lastUsedAt }) => {
-    const user = activeOnly(found);
+    const user = withAccess(found);
     return user ? [{ user, lastUsedAt }] : [];
   });
 }

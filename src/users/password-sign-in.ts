@@ -10,7 +10,8 @@ import { parseEmail } from './email-address.ts';
 import type { PasswordHasher, StoredPassword } from './password-hasher.ts';
 import { passwordStore } from './password-store.ts';
 import type { SignInRecord } from './password-store.ts';
-import type { User, UserStatus } from './user.ts';
+import { keepsAccess } from './user.ts';
+import type { User } from './user.ts';
 
 /** For the audit trail and for our own decisions. Whoever tries to sign in sees one text for all of them. */
 export type SignInFailure =
@@ -56,7 +57,11 @@ export function createPasswordSignIn({
    * waits for its turn the password or the state can change: they are read again, and whoever changed is verified again, so
    * that an old password never outlives its change.
    */
-  async function decide(tenantId: string, email: string | undefined, password: string): Promise<Decision> {
+  async function decide(
+    tenantId: string,
+    email: string | undefined,
+    { password, isKnownBrowser = false }: Credentials,
+  ): Promise<Decision> {
     const passwords = passwordStore(db, tenantId);
     const lookUp = async () => (email === undefined ? undefined : passwords.findSignIn(email));
 
@@ -69,7 +74,7 @@ export function createPasswordSignIn({
 
       const fresh = await lookUp();
       if (fresh && isSamePassword(fresh, record))
-        return { record: fresh, failure: obstacle(fresh.user.status) };
+        return { record: fresh, failure: obstacle(fresh.user, isKnownBrowser) };
       record = fresh;
     }
   }
@@ -90,18 +95,16 @@ export function createPasswordSignIn({
      * @param actor the anonymous visitor: tenant, address and browser
      * @throws {AppError} `password.busy` (503); any failure of the database, which must not look like a wrong password
      */
-    async verify(
-      actor: Actor,
-      { email: typed, password, isKnownBrowser = false }: Credentials,
-    ): Promise<SignInOutcome> {
-      const email = parseEmail(typed);
+    async verify(actor: Actor, credentials: Credentials): Promise<SignInOutcome> {
+      const { password, isKnownBrowser = false } = credentials;
+      const email = parseEmail(credentials.email);
       const attempt = await attempts.begin(actor.tenantId, { email, ip: actor.ip, isKnownBrowser });
       if (!attempt.ok) {
         signIns.record({ outcome: 'throttled' });
         return { ...attempt, reason: 'throttled' };
       }
 
-      const { record, failure } = await decide(actor.tenantId, email, password).catch(
+      const { record, failure } = await decide(actor.tenantId, email, credentials).catch(
         async (err: unknown) => {
           if (!isBusy(err)) throw err;
           signIns.record({ outcome: 'busy' });
@@ -125,6 +128,7 @@ export function createPasswordSignIn({
           ...(attempt.inARow === undefined ? {} : { data: { failures_in_a_row: attempt.inARow } }),
         }),
       );
+      await attempt.failed(actor, record?.user.id);
       return { ok: false, reason };
     },
   };
@@ -147,14 +151,15 @@ function isSameHash(a: StoredPassword | undefined, b: StoredPassword | undefined
   return a?.hash === b?.hash && a?.pepperId === b?.pepperId;
 }
 
-function obstacle(status: UserStatus): SignInFailure | undefined {
-  switch (status) {
+function obstacle(user: User, isKnownBrowser: boolean): SignInFailure | undefined {
+  switch (user.status) {
     case 'active':
       return undefined;
     case 'pending':
       return 'user_pending';
     case 'locked':
-      return 'user_locked';
+      // Strangers guessed; on a browser of their own the person is no stranger.
+      return isKnownBrowser && keepsAccess(user) ? undefined : 'user_locked';
     case 'disabled':
       return 'user_disabled';
     case 'deleted':

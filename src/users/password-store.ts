@@ -54,11 +54,6 @@ export function passwordStore(db: Db, tenantId: string) {
       return count === 1;
     },
 
-    /** @returns whether there was one */
-    async remove(userId: string): Promise<boolean> {
-      return (await db('password_credentials').where({ tenant_id: tenantId, user_id: userId }).delete()) > 0;
-    },
-
     async exists(userId: string): Promise<boolean> {
       const row = await db('password_credentials')
         .where({ tenant_id: tenantId, user_id: userId })

@@ -1,13 +1,18 @@
-import type { User, UserStatus } from './user.ts';
+import type { LockCause, User, UserStatus } from './user.ts';
 
 /** Of the table `users u`. */
 export const USER_COLUMNS =
-  'u.id, u.tenant_id, u.status, u.email, u.email_verified_at, u.created_at, u.updated_at';
+  'u.id, u.tenant_id, u.status, u.lock_cause, u.locked_until, u.email, u.email_verified_at, u.created_at, u.updated_at';
+
+/** `keepsAccess` of the table `users u`. */
+export const KEEPS_ACCESS = `(u.status = 'active' OR (u.status = 'locked' AND u.lock_cause = 'guessing'))`;
 
 export interface UserRow {
   id: string;
   tenant_id: string;
   status: UserStatus;
+  lock_cause: LockCause | null;
+  locked_until: Date | null;
   email: string;
   email_verified_at: Date | null;
   created_at: Date;
@@ -19,6 +24,8 @@ export function toUser(row: UserRow): User {
     id: row.id,
     tenantId: row.tenant_id,
     status: row.status,
+    lockCause: row.lock_cause,
+    lockedUntil: row.locked_until,
     email: row.email,
     emailVerifiedAt: row.email_verified_at,
     createdAt: row.created_at,

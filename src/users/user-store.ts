@@ -1,10 +1,16 @@
 import { prepared } from '../db/database.ts';
 import type { Db } from '../db/database.ts';
 import { isId } from '../lib/ids.ts';
-import type { User, UserStatus } from './user.ts';
+import type { LockCause, User, UserStatus } from './user.ts';
 import type { ProfileClaims, UserProfile } from './user-claims.ts';
 import { USER_COLUMNS, toUser } from './user-row.ts';
 import type { UserRow } from './user-row.ts';
+
+export interface Lock {
+  cause: LockCause;
+  /** Undefined: until somebody unlocks the account. */
+  until?: Date | undefined;
+}
 
 export interface ProfileColumns {
   claims: ProfileClaims | null;
@@ -106,14 +112,37 @@ export function userStore(db: Db, tenantId: string) {
       });
     },
 
-    async setStatus(id: string, status: UserStatus, at: Date): Promise<void> {
+    async setStatus(id: string, status: UserStatus, at: Date, lock?: Lock): Promise<void> {
       await db('users')
         .where({ tenant_id: tenantId, id })
-        .update({ status, updated_at: at, deleted_at: status === 'deleted' ? at : null });
+        .update({
+          status,
+          updated_at: at,
+          deleted_at: status === 'deleted' ? at : null,
+          lock_cause: lock?.cause ?? null,
+          locked_until: lock?.until ?? null,
+        });
     },
 
-    async removeProfile(id: string): Promise<void> {
-      await db('user_profiles').where({ tenant_id: tenantId, user_id: id }).delete();
+    /** One who was deleted and not yet erased; kept as they are until the transaction ends. */
+    async findDeletedForUpdate(id: string): Promise<User | undefined> {
+      if (!isId(id)) return undefined;
+      const { rows } = await prepared<UserRow>(
+        db,
+        'user-find-deleted-for-update',
+        `SELECT ${USER_COLUMNS} FROM users u WHERE u.tenant_id = ? AND u.id = ? AND u.deleted_at IS NOT NULL
+         FOR UPDATE`,
+        [tenantId, id],
+      );
+      return rows[0] && toUser(rows[0]);
+    },
+
+    /**
+     * The row of a deleted user and everything that refers to it: profile, credentials, consents, roles. What remains are
+     * the rows of `events`, which hold the id and nothing else about the person.
+     */
+    async erase(id: string): Promise<void> {
+      await db('users').where({ tenant_id: tenantId, id }).whereNotNull('deleted_at').delete();
     },
   };
 }

@@ -98,6 +98,40 @@ describe('guessing passwords over two server processes', function () {
     assert.equal(await judged(), LIMIT);
   });
 
+  it('locks the account at its last failure, once, with nothing taken from whoever is signed in', async () => {
+    const owner = createUserAgent();
+    await rp.signIn(owner);
+    const strict = await startReplicas(2, app.url, {
+      GATEHOUSE_RATE_LIMITS: 'on',
+      GATEHOUSE_SIGN_IN_LOCK_AFTER: String(LIMIT),
+      TRUST_PROXY: '127.0.0.0/8',
+    });
+    const usual = replicas;
+    replicas = strict;
+    try {
+      const answers = await guesses(await passwordPage(rp.user.email));
+
+      assert.deepEqual(tally(answers), { 303: LIMIT, 429: GUESSES - LIMIT });
+      const user = await app.services.users.get(tenant.actor, rp.user.id);
+      assert.deepEqual([user.status, user.lockCause], ['locked', 'guessing']);
+      const locks = await app
+        .db('events')
+        .where({ tenant_id: tenant.tenant.id, type: 'auth.account_locked' });
+      assert.deepEqual(
+        locks.map(({ target_id, reason }) => [target_id, reason]),
+        [[rp.user.id, 'guessing']],
+      );
+      const { location } = await owner.get(rp.authorizationUrl({ prompt: 'none' }));
+      assert.ok(new URL(location ?? '').searchParams.has('code'));
+
+      await app.services.users.unlock(tenant.actor, rp.user.id, { reason: 'administrator' });
+      assert.ok((await rp.signIn())['code']);
+    } finally {
+      replicas = usual;
+      await Promise.all(strict.map((replica) => replica.close()));
+    }
+  });
+
   it('keeps the limit when Redis is flushed and killed meanwhile', async () => {
     const at = await passwordPage(rp.user.email);
     await guesses(at, LIMIT - 2);

@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import type { Knex } from 'knex';
 import { createSignInAttempts } from '../../src/attempts/sign-in-attempts.ts';
 import type { Attempt } from '../../src/attempts/sign-in-attempts.ts';
-import { newId } from '../../src/lib/ids.ts';
 import { newTenant, testDb } from '../support/database.ts';
 
 const EMAIL = 'ana@example.com';
-const LIMITS = { perAccount: 10, perNetwork: 100 };
+const LIMITS = { perAccount: 10, lockAfter: 100, lockSeconds: 30 * 86_400, perNetwork: 100 };
 
 describe('the limits of guessing', () => {
   let db: Knex;
@@ -21,7 +20,7 @@ describe('the limits of guessing', () => {
   });
 
   /** As another process would have it: it has heard of no refusal yet. */
-  const attempts = (limits = LIMITS) => createSignInAttempts({ db, limits });
+  const attempts = (limits = LIMITS) => createSignInAttempts({ db, limits, onClosed: async () => {} });
   const anywhere = () => `10.0.${Math.floor(networks / 250)}.${networks++ % 250}`;
   const at = (email: string, more: { ip?: string; isKnownBrowser?: boolean } = {}) => ({
     email,
@@ -185,17 +184,14 @@ describe('the limits of guessing', () => {
   it('are lifted by an operator', async () => {
     await fail(LIMITS.perAccount);
 
-    const id = newId();
-    await attempts().forget({ tenantId, type: 'operator' }, { id, email: EMAIL });
+    await attempts().forget(db, tenantId, EMAIL.toUpperCase());
 
     await fail(LIMITS.perAccount);
-    const [event] = await db('events').where({ tenant_id: tenantId });
-    assert.partialDeepStrictEqual(event, { type: 'user.unlocked', actor_type: 'operator', target_id: id });
   });
 
   it('never make sign-ins of one network wait for each other in a circle', async () => {
     const ip = '192.0.2.11';
-    const limits = { perAccount: 50, perNetwork: 10_000 };
+    const limits = { ...LIMITS, perAccount: 50, perNetwork: 10_000 };
     const processes = [attempts(limits), attempts(limits)];
 
     const outcomes = await Promise.all(
@@ -221,7 +217,7 @@ describe('the limits of guessing', () => {
   });
 
   it('can be off', async () => {
-    const off = createSignInAttempts({ db, limits: undefined });
+    const off = createSignInAttempts({ db, limits: undefined, onClosed: async () => {} });
 
     for (let index = 0; index < 150; index += 1) assert.ok((await off.begin(tenantId, at(EMAIL))).ok);
   });

@@ -138,7 +138,7 @@ describe('gatehouse user', () => {
 
     assert.equal(disabled.status, 'disabled');
     assert.equal(enabled.status, 'active');
-    assert.deepEqual(deleted, { id, deleted: true });
+    assert.deepEqual(deleted, { id, deleted: true, erased: false });
     const events = await cli.db('events').where({ target_id: id }).orderBy('id');
     assert.deepEqual(
       events.map(({ type, reason }) => [type, reason]),
@@ -163,7 +163,8 @@ describe('gatehouse user', () => {
   it('unlocks a user who failed to sign in too often', async () => {
     await cli.json(['user', 'create', 'grace@example.com', '--no-password']);
     const { id: tenantId } = await cli.db('tenants').where({ slug: 'default' }).first('id');
-    const attempts = createSignInAttempts({ db: cli.db, limits: { perAccount: 3, perNetwork: 100 } });
+    const limits = { perAccount: 3, lockAfter: 100, lockSeconds: 60, perNetwork: 100 };
+    const attempts = createSignInAttempts({ db: cli.db, limits, onClosed: async () => {} });
     const guess = () =>
       attempts.begin(tenantId, { email: 'grace@example.com', ip: undefined, isKnownBrowser: false });
     for (let failures = 0; failures < 3; failures += 1) await guess();
@@ -171,5 +172,29 @@ describe('gatehouse user', () => {
     await cli.json(['user', 'unlock', 'Grace@example.com']);
 
     assert.equal((await guess()).ok, true);
+  });
+
+  it('locks and unlocks a user', async () => {
+    await cli.json(['user', 'create', 'hedy@example.com', '--no-password']);
+
+    const locked = await cli.json(['user', 'lock', 'hedy@example.com', '--reason', 'stolen_laptop']);
+    const unlocked = await cli.json(['user', 'unlock', 'hedy@example.com']);
+
+    assert.partialDeepStrictEqual(locked, { status: 'locked', lock_cause: 'administrator' });
+    assert.partialDeepStrictEqual(unlocked, { status: 'active', lock_cause: null });
+  });
+
+  it('restores a deleted user as disabled, and not one who was erased', async () => {
+    const created = await cli.json(['user', 'create', 'mary@example.com', '--no-password']);
+    const { id } = created as { id: string };
+
+    await cli.json(['user', 'delete', id]);
+    const restored = await cli.json(['user', 'restore', id]);
+    const erased = await cli.json(['user', 'delete', id, '--erase']);
+    const refusal = await cli.refusal(['user', 'restore', id]);
+
+    assert.partialDeepStrictEqual(restored, { id, status: 'disabled', email: 'mary@example.com' });
+    assert.deepEqual(erased, { id, deleted: true, erased: true });
+    assert.equal(refusal.code, 'user.not_found');
   });
 });

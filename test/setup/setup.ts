@@ -16,7 +16,14 @@ export function setupOn(db: Knex, now: Clock = systemClock) {
     now,
     publicUrl: 'https://auth.example',
     usersOn: (trx) =>
-      createUserService({ db: trx, now, hasher, passwordPolicy, revokeAccess: async () => {} }),
+      createUserService({
+        db: trx,
+        now,
+        hasher,
+        passwordPolicy,
+        revokeAccess: async () => {},
+        forgetFailures: async () => {},
+      }),
     administrators,
   });
 }

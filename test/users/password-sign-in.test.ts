@@ -257,6 +257,7 @@ describe('password sign-in', () => {
           ok: true,
           inARow: 1,
           succeeded: async () => void calls.push('succeeded'),
+          failed: async () => void calls.push('failed'),
           withdraw: async () => void calls.push('withdraw'),
         };
       },
@@ -273,7 +274,7 @@ describe('password sign-in', () => {
     });
     await busy;
 
-    assert.deepEqual(calls, ['begin', 'begin', 'succeeded', 'begin', 'withdraw']);
+    assert.deepEqual(calls, ['begin', 'failed', 'begin', 'succeeded', 'begin', 'withdraw']);
   });
 
   it('judges nothing where an attempt is refused', async () => {

@@ -46,21 +46,29 @@ export function visitor(tenantId: string): Actor {
 
 /** Tests of the limits are with the limits. */
 export const uncounted: Pick<SignInAttempts, 'begin'> = {
-  begin: async () => ({ ok: true, inARow: undefined, succeeded: async () => {}, withdraw: async () => {} }),
+  begin: async () => ({
+    ok: true,
+    inARow: undefined,
+    succeeded: async () => {},
+    failed: async () => {},
+    withdraw: async () => {},
+  }),
 };
 
-/** The services as the composition root wires them; `revoked` lists whose access was ended. */
+/** The services as the composition root wires them; `revoked` lists whose access was ended, `forgiven` whose failures were forgotten. */
 export function people(db: Knex, hasher: PasswordHasher = newHasher()) {
   const revoked: string[] = [];
+  const forgiven: string[] = [];
   const users = createUserService({
     db,
     now: systemClock,
     hasher,
     passwordPolicy: createPasswordPolicy({ minLength: 15 }),
     revokeAccess: async (_trx, _tenantId, userId) => void revoked.push(userId),
+    forgetFailures: async (_trx, _tenantId, email) => void forgiven.push(email),
   });
   const signIn = createPasswordSignIn({ db, now: systemClock, hasher, attempts: uncounted });
-  return { users, signIn, revoked };
+  return { users, signIn, revoked, forgiven };
 }
 
 export interface EventRow {

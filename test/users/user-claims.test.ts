@@ -6,6 +6,8 @@ const user: User = {
   id: '0190b0a0-0000-7000-8000-000000000000',
   tenantId: '0190b0a0-0000-7000-8000-000000000001',
   status: 'active',
+  lockCause: null,
+  lockedUntil: null,
   email: 'ana@example.com',
   emailVerifiedAt: null,
   createdAt: new Date(1_000_500),

@@ -7,14 +7,14 @@ import { findUser, USER_ARGUMENT, userJson } from './user-view.ts';
 export function addUserUnlock(group: Command, io: CliIo): void {
   group
     .command('unlock')
-    .description('Forget failed sign-ins, so that a user need not wait before the next one.')
+    .description('Unlock a user, and forget failed sign-ins, so that the next one need not wait.')
     .argument(...USER_ARGUMENT)
     .addOption(tenantOption())
     .action(async (reference: string, _options: unknown, command: Command) => {
       await runInSession(io, command, async ({ services, actor }) => {
-        const user = await findUser(services, actor, reference);
-        await services.signInAttempts.forget(actor, user);
-        return { json: userJson(user), text: 'Failed sign-ins forgotten.' };
+        const { id } = await findUser(services, actor, reference);
+        const user = await services.users.unlock(actor, id, { reason: 'administrator' });
+        return { json: userJson(user), text: 'User unlocked.' };
       });
     });
 }

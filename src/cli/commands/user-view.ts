@@ -10,6 +10,8 @@ export function userJson(user: User) {
     email: user.email,
     email_verified: user.emailVerifiedAt !== null,
     status: user.status,
+    lock_cause: user.lockCause,
+    locked_until: user.lockedUntil,
     created_at: user.createdAt,
     updated_at: user.updatedAt,
   };

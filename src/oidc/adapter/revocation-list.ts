@@ -1,7 +1,12 @@
 import { prepared } from '../../db/database.ts';
 import type { Db } from '../../db/database.ts';
 import { sha256 } from '../../lib/ids.ts';
+import { KEEPS_ACCESS } from '../../users/user-row.ts';
 import { guarded } from './store-errors.ts';
+
+const LIVE_GRANT_OF_USER = `
+  SELECT 1 FROM oidc_models g JOIN users u ON u.tenant_id = g.tenant_id AND u.id = g.account_id
+   WHERE g.tenant_id = ? AND g.model = 'Grant' AND g.id_hash = ? AND g.dead_at IS NULL AND ${KEEPS_ACCESS}`;
 
 /**
  * JWT access tokens that were revoked before they expired (RFC 7009). They are valid by themselves, so
@@ -21,14 +26,14 @@ export function revocationList(db: Db, tenantId: string) {
       return rowCount === 1;
     },
 
-    /** Whether a JWT access token can still be honoured: not revoked by itself, and its grant is alive. */
+    /** Whether a JWT access token can still be honoured: not revoked by itself, its grant is alive, and the person keeps their access. */
     isHonoured(jti: string, grantId: string | undefined): Promise<boolean> {
       return guarded(async () => {
         const { rows } = await prepared<{ honoured: boolean }>(
           db,
           `revoked_check${grantId ? '_grant' : ''}`,
           `SELECT NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE tenant_id = ? AND id_hash = ?)
-             ${grantId ? `AND EXISTS (SELECT 1 FROM oidc_models WHERE tenant_id = ? AND model = 'Grant' AND id_hash = ? AND dead_at IS NULL)` : ''}
+             ${grantId ? `AND EXISTS (${LIVE_GRANT_OF_USER})` : ''}
              AS honoured`,
           [tenantId, sha256(jti), ...(grantId ? [tenantId, sha256(grantId)] : [])],
         );

@@ -1,6 +1,7 @@
 import type { Account, Configuration } from 'oidc-provider';
 import type { Db } from '../../db/database.ts';
 import { claimsOf } from '../../users/user-claims.ts';
+import { keepsAccess } from '../../users/user.ts';
 import { userStore } from '../../users/user-store.ts';
 import { guarded } from '../adapter/store-errors.ts';
 import { currentUnitOfWork } from '../adapter/unit-of-work.ts';
@@ -35,7 +36,7 @@ const CLAIMS = {
   iss: null,
 };
 
-/** People as the engine sees them. Only active ones exist: anybody else must sign in again, or cannot. */
+/** People as the engine sees them. Who has no access any more does not exist: they must sign in again, or cannot. */
 export function accountsConfiguration({ db, tenant }: TenantContext) {
   const reader = async (): Promise<Db> => (await currentUnitOfWork()?.reader()) ?? db;
 
@@ -49,7 +50,7 @@ export function accountsConfiguration({ db, tenant }: TenantContext) {
         const found = known?.has(id)
           ? known.get(id)
           : await userStore(await reader(), tenant.id).findWithProfile(id);
-        if (found?.user.status !== 'active') return undefined;
+        if (!found || !keepsAccess(found.user)) return undefined;
         return { accountId: id, claims: async () => ({ sub: id, ...claimsOf(found.user, found.profile) }) };
       }),
   } satisfies Configuration;
