@@ -22,6 +22,8 @@ import type { AppContext, RequestState } from './http/request-state.ts';
 import { requestLog } from './http/request-log.ts';
 import { checkRequestTarget } from './http/request-target.ts';
 import { securityHeaders } from './http/security-headers.ts';
+import { localeRoutes } from './i18n/locale-routes.ts';
+import { requestLanguage } from './i18n/request-language.ts';
 import { createInteractionPages } from './interactions/pages.ts';
 import { createScreens } from './interactions/screens.ts';
 import { interactionRoutes } from './interactions/interaction-routes.ts';
@@ -82,7 +84,7 @@ export function createPageFiles() {
 
 export function createApp(options: AppOptions): App {
   const { config, services, db, log, now, views, assets } = options;
-  const { keyRing, sealer, keys } = services;
+  const { keyRing, sealer, keys, translations } = services;
   const { publicUrl } = config;
 
   const pages = createInteractionPages({ views, now });
@@ -111,12 +113,13 @@ export function createApp(options: AppOptions): App {
 
   if (options.metrics) app.use(requestMetrics(options.metrics, routeLabel));
   app.use(correlationId({ log }));
+  app.use(requestLanguage({ translations }));
   app.use(requestLog());
   app.use((_ctx, next) => withWaitBudget(LONGEST_DATABASE_WAIT_MS, next));
   app.use(securityHeaders({ publicUrl }));
   app.use(
     errorHandler({
-      renderErrorPage: (_ctx, page) => httpPages.requestErrorPage(page),
+      renderErrorPage: (ctx, page) => httpPages.requestErrorPage(ctx.state.language, page),
       isUnavailable: (err) => err instanceof StoreUnavailable || isDatabaseUnavailable(err),
       isOAuthPath: (path) => isProtocolPath(path.replace(/^\/t\/[^/]+/, '')),
       now,
@@ -130,6 +133,7 @@ export function createApp(options: AppOptions): App {
     log.warn('GATEHOUSE_RATE_LIMITS is off: nothing keeps anybody from guessing passwords');
   }
   app.use(assets.middleware);
+  app.use(localeRoutes({ translations, publicUrl }).routes());
   if (options.demo) app.use(options.demo.router.routes());
 
   const setup = setupRoutes({
@@ -179,7 +183,7 @@ export function createApp(options: AppOptions): App {
       const { issuer } = ctx.state.tenantProvider.context;
       const { origin, pathname } = new URL(issuer);
       ctx.type = 'html';
-      ctx.body = httpPages.landingPage({
+      ctx.body = httpPages.landingPage(ctx.state.language, {
         issuer,
         discoveryUrl: `${issuer}/.well-known/openid-configuration`,
         metadataUrl: `${origin}/.well-known/oauth-authorization-server${pathname === '/' ? '' : pathname}`,

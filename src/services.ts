@@ -4,6 +4,7 @@ import { clientStore } from './clients/client-store.ts';
 import { createClientService } from './clients/client-service.ts';
 import type { Config } from './config.ts';
 import type { Db } from './db/database.ts';
+import { createTranslations } from './i18n/translations.ts';
 import { createKeyService } from './keys/key-service.ts';
 import { systemClock } from './lib/clock.ts';
 import type { Clock } from './lib/clock.ts';
@@ -38,6 +39,7 @@ export interface ServicesOptions {
 
 /** A resource may let its tokens live a day, which is longer than any ID token. */
 const LONGEST_TOKEN_SECONDS = 86_400;
+const LOCALES = new URL('../locales/', import.meta.url).pathname;
 /** Beyond it, waiting for a password to be checked would take longer than people wait. */
 const HASHER_QUEUE_PER_WORKER = 32;
 
@@ -48,6 +50,7 @@ export function createServices({
   tenantChanged = () => {},
 }: ServicesOptions) {
   const db = announcing(pool, tenantChanged);
+  const translations = createTranslations({ dir: LOCALES });
   const keyRing = createKeyRing(config.keys);
   const sealer = createSealer(keyRing);
   const hasher = createPasswordHasher({
@@ -111,6 +114,7 @@ export function createServices({
   });
 
   return {
+    translations,
     keyRing,
     sealer,
     hasher,

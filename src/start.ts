@@ -4,6 +4,8 @@ import { migrateUp } from './db/migrator.ts';
 import { openDatabase } from './db/open-database.ts';
 import { startServer } from './http/server.ts';
 import type { DrainOptions, RunningServer } from './http/server.ts';
+import { fixedLanguage } from './i18n/request-language.ts';
+import { SOURCE_LOCALE } from './i18n/translations.ts';
 import { createExpiryJob } from './jobs/expiry-job.ts';
 import { createKeyRotationJob } from './jobs/key-rotation-job.ts';
 import { createLogoutDeliveryJob } from './jobs/logout-delivery-job.ts';
@@ -99,7 +101,15 @@ export async function startGatehouse({
     const tenant = await services.tenants.ensureDefault();
     const files = createPageFiles();
     const demo = config.demo
-      ? await startDemo({ config, services, tenant, views: files.views, log, sessionStore: sharedMemory })
+      ? await startDemo({
+          config,
+          services,
+          tenant,
+          log,
+          views: files.views,
+          language: fixedLanguage(services.translations.for(SOURCE_LOCALE)),
+          sessionStore: sharedMemory,
+        })
       : undefined;
 
     const app = createApp({

@@ -3,6 +3,8 @@ import type { Context, Middleware } from 'koa';
 import { z } from 'zod';
 import { parseForm } from '../http/body.ts';
 import type { AppContext } from '../http/request-state.ts';
+import type { Views } from '../http/views.ts';
+import type { PageWriter } from '../i18n/request-language.ts';
 import type { Logger } from '../lib/logger.ts';
 import { createDemoClient } from './demo-client.ts';
 import { explain, FOREIGN_FORM, hasEndedGrant, UNKNOWN_ATTEMPT } from './demo-errors.ts';
@@ -28,7 +30,9 @@ export interface DemoOptions {
   clientSecret?: string;
   /** Resource indicator of the sample API, such as `http://localhost:3000/demo/api`; also where it answers. */
   resource: string;
-  views: { render(name: string, locals: object): string };
+  views: Pick<Views, 'render'>;
+  /** English: its readers are developers. */
+  language: PageWriter;
   log: Logger;
   /** Whom to sign in as, for the start page. */
   user?: { email: string; passwordFile: string };
@@ -54,7 +58,7 @@ export function createDemo(options: DemoOptions): { router: Router } {
 
   function show(ctx: Context, view: string, locals: object): void {
     ctx.type = 'html';
-    ctx.body = views.render(`demo/${view}`, { base: path, issuer, ...locals });
+    ctx.body = views.render(`demo/${view}`, { base: path, issuer, ...locals }, options.language);
   }
 
   function showProblem(ctx: Context, problem: DemoProblem): void {

@@ -20,6 +20,7 @@ export async function startDemo({
   services,
   tenant,
   views,
+  language,
   log,
   sessionStore,
 }: {
@@ -28,6 +29,7 @@ export async function startDemo({
   /** The one at the root of the public URL. */
   tenant: { id: string };
   views: DemoOptions['views'];
+  language: DemoOptions['language'];
   log: Logger;
   sessionStore?: DemoOptions['sessionStore'];
 }): Promise<StartedDemo | undefined> {
@@ -40,6 +42,7 @@ export async function startDemo({
       clientId: DEMO_CLIENT_ID,
       resource: `${publicUrl}/demo/api`,
       views,
+      language,
       log,
       user: credentials,
       sessionStore,

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { newId } from '../lib/ids.ts';
 import type { Logger } from '../lib/logger.ts';
 import { setRequestState } from './request-state.ts';
-import type { AppMiddleware, RequestState } from './request-state.ts';
+import type { AppMiddleware, RequestOrigin } from './request-state.ts';
 
 const SAFE_ID = /^[A-Za-z0-9-]{8,64}$/;
 // W3C Trace Context §3.2: version, trace id, parent id, flags; a trace id of zeros is invalid.
@@ -16,7 +16,7 @@ const MAX_USER_AGENT_LENGTH = 256;
 export function correlationId({ log }: { log: Logger }): AppMiddleware {
   return (ctx, next) => {
     const id = correlationIdOf(ctx.req.headers);
-    const state: RequestState = {
+    const state: RequestOrigin = {
       correlationId: id,
       log: log.child({ correlationId: id }),
       ip: ctx.ip,

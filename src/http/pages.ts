@@ -1,3 +1,4 @@
+import type { PageWriter } from '../i18n/request-language.ts';
 import type { ErrorPage } from './error-handler.ts';
 import type { Views } from './views.ts';
 
@@ -46,25 +47,20 @@ export interface LandingLocals {
 export type HttpPages = ReturnType<typeof createHttpPages>;
 
 export function createHttpPages({ views }: { views: Views }) {
-  function errorPage(locals: ErrorPageLocals): string {
+  function errorPage(language: PageWriter, locals: ErrorPageLocals): string {
     const at = `${locals.at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
-    return views.render('http/error', { ...locals, at });
+    return views.render('http/error', { ...locals, at }, language);
   }
 
   return {
     errorPage,
 
     /** The page of the error handler. */
-    requestErrorPage({
-      title,
-      message,
-      code,
-      reference,
-      time,
-      status,
-      actions: [action],
-    }: ErrorPage): string {
-      return errorPage({
+    requestErrorPage(
+      language: PageWriter,
+      { title, message, code, reference, time, status, actions: [action] }: ErrorPage,
+    ): string {
+      return errorPage(language, {
         kind: kindOf(status),
         title,
         message,
@@ -78,7 +74,8 @@ export function createHttpPages({ views }: { views: Views }) {
       });
     },
 
-    landingPage: (locals: LandingLocals): string => views.render('http/landing', locals),
+    landingPage: (language: PageWriter, locals: LandingLocals): string =>
+      views.render('http/landing', locals, language),
   };
 }
 

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Middleware, ParameterizedContext } from 'koa';
+import type { RequestLanguage } from '../i18n/request-language.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Actor } from './actor.ts';
 
-/** What is known about a request before anything handles it; `ctx.state` of our own application. */
-export interface RequestState {
+/** Who sent a request, and under which reference it is known. */
+export interface RequestOrigin {
   /** Writes the correlation id on every line. */
   log: Logger;
   /** The reference id of error pages, the `X-Request-Id` of the response. */
@@ -16,6 +17,12 @@ export interface RequestState {
   isRoutineRefusal?: boolean;
 }
 
+/** What is known about a request before anything handles it; `ctx.state` of our own application. */
+export interface RequestState extends RequestOrigin {
+  /** Pages, and mails that the request sends, are written in it. */
+  language: RequestLanguage;
+}
+
 export type AppContext = ParameterizedContext<RequestState>;
 export type AppMiddleware = Middleware<RequestState>;
 
@@ -24,13 +31,13 @@ interface HasRequest {
   req: IncomingMessage;
 }
 
-const states = new WeakMap<IncomingMessage, RequestState>();
+const states = new WeakMap<IncomingMessage, RequestOrigin>();
 
-export function setRequestState({ req }: HasRequest, state: RequestState): void {
+export function setRequestState({ req }: HasRequest, state: RequestOrigin): void {
   states.set(req, state);
 }
 
-export function requestStateOf({ req }: HasRequest): RequestState {
+export function requestStateOf({ req }: HasRequest): RequestOrigin {
   const state = states.get(req);
   if (!state) throw new Error('the request has not passed the correlation id middleware');
   return state;

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ejs from 'ejs';
+import type { PageLanguage, PageWriter } from '../i18n/request-language.ts';
 
 /**
  * Renders pages: `views/<feature>/<name>.ejs` inside `views/layout.ejs`. Templates are read and compiled once, here, and
@@ -9,6 +10,9 @@ import ejs from 'ejs';
  * What a template finds besides its locals:
  * - `layout({ title, … })`, which every page calls first, see `LayoutOptions`;
  * - `partial(name, locals)`, a fragment of `views/partials`, with nothing but the locals it is given;
+ * - `t(key, values)`, a text in the page's language, to be printed with `<%= %>`, and `html(key, values)`, a sentence with
+ *   emphasis, links or names in it, to be printed with `<%- %>`; see `Translator`;
+ * - `language`, in which the page is written: `locale`, `dir`, `timeAgo(…)`, …;
  * - `asset(name)`, the URL of a file of `views/assets`;
  * - `safeUrl(url)`, an address that came from outside, or `''` if following it could run a script.
  * `<%= %>` escapes; a local that is missing throws instead of printing nothing.
@@ -17,10 +21,11 @@ import ejs from 'ejs';
 export interface Views {
   /**
    * @param name such as `interactions/password`
+   * @param language of the request: `ctx.state.language`
    * @returns the whole document
    * @throws {Error} for an unknown view and for a local that is missing
    */
-  render: (name: string, locals: object) => string;
+  render: (name: string, locals: object, language: PageWriter) => string;
 }
 
 export interface LayoutOptions {
@@ -45,14 +50,19 @@ export function createViews({ dir, assetUrl }: { dir: string; assetUrl: (name: s
     return found;
   }
 
-  function partial(name: string, locals: object = {}): string {
-    return template(`partials/${name}`)(extend(locals, helpers));
+  function helpersIn(language: PageLanguage) {
+    const { t, html } = language;
+    const helpers = { t, html, language, asset: assetUrl, safeUrl, partial };
+
+    function partial(name: string, locals: object = {}): string {
+      return template(`partials/${name}`)(extend(locals, helpers));
+    }
+    return helpers;
   }
 
-  const helpers = { partial, asset: assetUrl, safeUrl };
-
   return {
-    render(name, locals) {
+    render(name, locals, writer) {
+      const helpers = helpersIn(writer.page());
       let options: LayoutOptions | undefined;
       const layout = (chosen: LayoutOptions): void => {
         options = chosen;

@@ -46,6 +46,8 @@ export async function loadInteraction(
   if (interaction.uid !== ctx['params'].uid)
     throw new errors.SessionNotFound('interaction session not found');
 
+  ctx.state.language.learn({ uiLocales: textOf(interaction.params['ui_locales']) });
+
   const clientId = String(interaction.params['client_id']);
   const users = userStore(db, tenant.id);
   const knownAccounts = createKnownAccounts({

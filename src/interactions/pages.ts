@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Views } from '../http/views.ts';
+import type { PageWriter } from '../i18n/request-language.ts';
 import { describeScopes, type ConsentGroup } from './scope-texts.ts';
 import { timeAgo, waitText } from './time-texts.ts';
 
@@ -128,34 +129,52 @@ export type InteractionPages = ReturnType<typeof createInteractionPages>;
 
 export function createInteractionPages({ views, now }: { views: Views; now: Clock }) {
   return {
-    identifierPage: (locals: IdentifierLocals): string => views.render('interactions/identifier', locals),
+    identifierPage: (language: PageWriter, locals: IdentifierLocals): string =>
+      views.render('interactions/identifier', locals, language),
 
-    passwordPage: (locals: PasswordLocals): string =>
-      views.render('interactions/password', {
-        ...locals,
-        wait: locals.error?.reason === 'throttled' ? waitText(locals.error.retryAfterSeconds) : '',
-      }),
+    passwordPage: (language: PageWriter, locals: PasswordLocals): string =>
+      views.render(
+        'interactions/password',
+        {
+          ...locals,
+          wait: locals.error?.reason === 'throttled' ? waitText(locals.error.retryAfterSeconds) : '',
+        },
+        language,
+      ),
 
     /** For `prompt=select_account`, and whenever several accounts could be meant. Skip it where none is known. */
-    accountsPage: (locals: AccountsLocals): string =>
-      views.render('interactions/accounts', {
-        ...locals,
-        accounts: locals.accounts.map((account) => ({
-          ...account,
-          lastUsed: timeAgo(account.lastUsedAt, now()),
-        })),
-      }),
+    accountsPage: (language: PageWriter, locals: AccountsLocals): string =>
+      views.render(
+        'interactions/accounts',
+        {
+          ...locals,
+          accounts: locals.accounts.map((account) => ({
+            ...account,
+            lastUsed: timeAgo(account.lastUsedAt, now()),
+          })),
+        },
+        language,
+      ),
 
-    consentPage: (locals: ConsentLocals): string =>
-      views.render('interactions/consent', {
-        ...locals,
-        groups: locals.groups.map(({ resource, scopes }) => ({ resource, sections: describeScopes(scopes) })),
-        hasNew: isExtension(locals.groups),
-      }),
+    consentPage: (language: PageWriter, locals: ConsentLocals): string =>
+      views.render(
+        'interactions/consent',
+        {
+          ...locals,
+          groups: locals.groups.map(({ resource, scopes }) => ({
+            resource,
+            sections: describeScopes(scopes),
+          })),
+          hasNew: isExtension(locals.groups),
+        },
+        language,
+      ),
 
-    signOutPage: (locals: SignOutLocals): string => views.render('interactions/sign-out', locals),
+    signOutPage: (language: PageWriter, locals: SignOutLocals): string =>
+      views.render('interactions/sign-out', locals, language),
 
-    signedOutPage: (locals: SignedOutLocals): string => views.render('interactions/signed-out', locals),
+    signedOutPage: (language: PageWriter, locals: SignedOutLocals): string =>
+      views.render('interactions/signed-out', locals, language),
   };
 }
 

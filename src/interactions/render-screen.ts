@@ -28,7 +28,7 @@ export async function renderScreen(
 
   switch (screen) {
     case 'identifier':
-      ctx.body = pages.identifierPage({
+      ctx.body = pages.identifierPage(ctx.state.language, {
         ...purpose,
         form: form('identifier'),
         email: state.typed ?? state.email ?? situation.loginHint ?? '',
@@ -39,7 +39,7 @@ export async function renderScreen(
       return;
     case 'password': {
       const email = startingEmail(state, situation) ?? '';
-      ctx.body = pages.passwordPage({
+      ctx.body = pages.passwordPage(ctx.state.language, {
         ...purpose,
         form: form('password'),
         email,
@@ -53,7 +53,7 @@ export async function renderScreen(
       return;
     }
     case 'accounts':
-      ctx.body = pages.accountsPage({
+      ctx.body = pages.accountsPage(ctx.state.language, {
         ...purpose,
         form: form('accounts'),
         removeForm: form('accounts/remove'),
@@ -73,7 +73,7 @@ export async function renderScreen(
 
   async function consentBody({ groups }: ConsentRequest): Promise<string> {
     const client = await tenantProvider.context.directory.client(app.id);
-    return pages.consentPage({
+    return pages.consentPage(ctx.state.language, {
       app: {
         name: app.name,
         logoUrl: null,

@@ -1,6 +1,7 @@
 import type { HttpPages } from '../http/pages.ts';
 import { requestStateOf } from '../http/request-state.ts';
 import type { AppContext } from '../http/request-state.ts';
+import { requestLanguageOf } from '../i18n/request-language.ts';
 import type { Clock } from '../lib/clock.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
 import type { TenantContext } from '../oidc/provider-deps.ts';
@@ -40,7 +41,7 @@ export async function restartIn(
   const startAgain = restart.kind === 'cookies_blocked' ? restart.retryPath : atTheApp;
   ctx.status = 400;
   ctx.type = 'html';
-  ctx.body = httpPages.errorPage({
+  ctx.body = httpPages.errorPage(requestLanguageOf(ctx), {
     kind: restart.kind === 'expired' ? 'expired' : 'cookies',
     title: null,
     message: null,

@@ -2,6 +2,8 @@ import { errors } from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { ErrorPageKind, HttpPages } from '../http/pages.ts';
 import { requestStateOf } from '../http/request-state.ts';
+import { requestLanguageOf } from '../i18n/request-language.ts';
+import type { RequestLanguage } from '../i18n/request-language.ts';
 import type { Clock } from '../lib/clock.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
 import { currentUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
@@ -48,7 +50,7 @@ export function createScreens(deps: {
       const { client } = ctx.oidc ?? {};
       const home = client?.clientUri;
       ctx.type = 'html';
-      ctx.body = httpPages.errorPage({
+      ctx.body = httpPages.errorPage(languageOf(ctx), {
         kind: kindOf(ctx.status, err),
         title: null,
         message: null,
@@ -68,7 +70,7 @@ export function createScreens(deps: {
       const accountId = session?.accountId;
       const user = await findUser(context, accountId);
       ctx.type = 'html';
-      ctx.body = pages.signOutPage({
+      ctx.body = pages.signOutPage(languageOf(ctx), {
         tenant,
         account: user ? { email: user.email } : null,
         app: client ? { name: client.clientName ?? client.clientId } : null,
@@ -87,7 +89,7 @@ export function createScreens(deps: {
       const { metadata } = (client && (await directory.client(client.clientId))) ?? {};
       const [url, signInHref] = [metadata?.['client_uri'], metadata?.['initiate_login_uri']];
       ctx.type = 'html';
-      ctx.body = pages.signedOutPage({
+      ctx.body = pages.signedOutPage(languageOf(ctx), {
         tenant,
         account: stays ? { email: stays.email } : null,
         app: client
@@ -98,6 +100,14 @@ export function createScreens(deps: {
       });
     },
   };
+}
+
+/** What the engine has parsed, of authorization and of sign-out requests. */
+function languageOf(ctx: KoaContextWithOIDC): RequestLanguage {
+  const language = requestLanguageOf(ctx);
+  const uiLocales = ctx.oidc?.params?.['ui_locales'];
+  if (typeof uiLocales === 'string') language.learn({ uiLocales });
+  return language;
 }
 
 async function findUser({ db, tenant }: TenantContext, id: string | undefined): Promise<User | undefined> {

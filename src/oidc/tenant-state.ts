@@ -29,6 +29,7 @@ export function resolveTenant(registry: Pick<ProviderRegistry, 'get'>): Middlewa
     const tenantProvider = await registry.get(slug);
     if (!tenantProvider) throw fail('not_found');
     ctx.state.tenantProvider = tenantProvider;
+    ctx.state.language.learn({ tenant: tenantProvider.tenant.settings.locale });
     ctx.path = path;
     await next();
   };

@@ -1,4 +1,5 @@
 import type { Views } from '../http/views.ts';
+import type { PageWriter } from '../i18n/request-language.ts';
 
 /** The screens that make the first administrator, each returning a whole document. The words are in `views/setup`. */
 
@@ -31,8 +32,11 @@ export type SetupPages = ReturnType<typeof createSetupPages>;
 
 export function createSetupPages({ views }: { views: Views }) {
   return {
-    setupPage: (locals: SetupLocals): string => views.render('setup/form', locals),
-    setupDonePage: (locals: SetupDoneLocals): string => views.render('setup/done', locals),
-    setupClosedPage: (locals: SetupClosedLocals): string => views.render('setup/closed', locals),
+    setupPage: (language: PageWriter, locals: SetupLocals): string =>
+      views.render('setup/form', locals, language),
+    setupDonePage: (language: PageWriter, locals: SetupDoneLocals): string =>
+      views.render('setup/done', locals, language),
+    setupClosedPage: (language: PageWriter, locals: SetupClosedLocals): string =>
+      views.render('setup/closed', locals, language),
   };
 }

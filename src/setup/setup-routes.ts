@@ -73,7 +73,7 @@ export function setupRoutes(deps: SetupRoutesDeps): Router<RequestState> {
   }
 
   function showClosed(ctx: Context, reason: SetupClosedLocals['reason']): void {
-    show(ctx, reason === 'done' ? 403 : 410, pages.setupClosedPage({ reason }));
+    show(ctx, reason === 'done' ? 403 : 410, pages.setupClosedPage(ctx.state.language, { reason }));
   }
 
   function showForm(
@@ -81,7 +81,7 @@ export function setupRoutes(deps: SetupRoutesDeps): Router<RequestState> {
     tenant: Tenant,
     { token, status = 200, values = { email: '', name: '' }, errors = {} }: FormState,
   ): void {
-    const html = pages.setupPage({
+    const html = pages.setupPage(ctx.state.language, {
       action: pathOf(tenant),
       csrf: csrf.token(bindingOf(token)),
       token,
@@ -132,7 +132,7 @@ export function setupRoutes(deps: SetupRoutesDeps): Router<RequestState> {
     const token = ctx.cookies.get(cookieName, { signed: false });
     const outcome = token === undefined ? undefined : await setup.outcomeOf(tenant.id, token);
     if (!outcome) return seeOther(ctx, pathOf(tenant));
-    show(ctx, 200, pages.setupDonePage({ email: outcome.email, next }));
+    show(ctx, 200, pages.setupDonePage(ctx.state.language, { email: outcome.email, next }));
   });
 
   async function closedReason(tenant: Tenant, token: string): Promise<'used' | 'expired'> {

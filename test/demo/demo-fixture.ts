@@ -3,6 +3,7 @@ import Koa from 'koa';
 import { createDemo } from '../../src/demo/demo.ts';
 import { createViews } from '../../src/http/views.ts';
 import { createLogger } from '../../src/lib/logger.ts';
+import { english } from '../support/translations.ts';
 import { openPort, startPeer } from './peer.ts';
 import type { Peer, PeerOptions } from './peer.ts';
 
@@ -45,6 +46,7 @@ export async function startDemo(
     clientId: 'demo',
     resource,
     views: createViews({ dir: VIEWS, assetUrl: (name) => `/assets/${name}` }),
+    language: english,
     log: createLogger({ level: 'silent' }),
     user: { email: 'demo@example.com', passwordFile: '/data/demo-user.json' },
     fetch: fetchAndRecord,

@@ -12,6 +12,7 @@ import { createLogger } from '../../src/lib/logger.ts';
 import { createServices } from '../../src/services.ts';
 import type { Services } from '../../src/services.ts';
 import { newTenant, testDb } from '../support/database.ts';
+import { english } from '../support/translations.ts';
 
 const KEY = Buffer.alloc(32, 7).toString('base64');
 const log = createLogger({ level: 'silent' });
@@ -145,6 +146,7 @@ describe('provisioning the demo', () => {
         services,
         tenant: { id: tenantId },
         views: { render: () => '' },
+        language: english,
         log,
       });
 

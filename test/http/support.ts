@@ -16,8 +16,10 @@ import { checkRequestTarget } from '../../src/http/request-target.ts';
 import { securityHeaders } from '../../src/http/security-headers.ts';
 import { startServer } from '../../src/http/server.ts';
 import type { RunningServer, ServerOptions } from '../../src/http/server.ts';
+import { requestLanguage } from '../../src/i18n/request-language.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import type { Logger } from '../../src/lib/logger.ts';
+import { translations } from '../support/translations.ts';
 
 /** The real pipeline, in its real order, on a real server on loopback, with the routes of a test. */
 
@@ -106,6 +108,7 @@ export async function startApp(route: AppMiddleware, options: AppOptions = {}): 
   const app = new Koa<RequestState>({ proxy: true });
   app.silent = true;
   app.use(correlationId({ log }));
+  app.use(requestLanguage({ translations }));
   app.use(requestLog());
   app.use(securityHeaders({ publicUrl }));
   app.use(

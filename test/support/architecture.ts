@@ -11,7 +11,7 @@ export interface SourceFile {
 // The lowest first. A folder that no tier names is a feature.
 const TIERS: readonly (readonly string[])[] = [
   ['lib', 'config.ts'],
-  ['db', 'redis', 'http'],
+  ['db', 'redis', 'http', 'i18n'],
   ['tenants', 'keys', 'events'],
   [],
   ['oidc', 'interactions', 'management-api', 'account-portal', 'admin-console', 'jobs', 'demo'],

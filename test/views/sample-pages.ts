@@ -8,6 +8,8 @@ import { securityHeaders } from '../../src/http/security-headers.ts';
 import { createViews } from '../../src/http/views.ts';
 import { createInteractionPages } from '../../src/interactions/pages.ts';
 import { createSetupPages } from '../../src/setup/setup-pages.ts';
+import type { PageWriter } from '../../src/i18n/request-language.ts';
+import { english } from '../support/translations.ts';
 
 /** Every page in every state, with whatever words a test wants to see on it, served as the server serves them. */
 
@@ -43,7 +45,7 @@ const http = createHttpPages({ views });
 const setup = createSetupPages({ views });
 
 /** @returns documents by the name of page and state */
-export function samplePages(words: Words = ORDINARY): Map<string, string> {
+export function samplePages(words: Words = ORDINARY, language: PageWriter = english): Map<string, string> {
   const purpose = { app: { name: words.app }, tenant: { name: words.tenant } };
   const form = { action: '/posted', csrf: 'nonce.token' };
   const links = { cancelHref: '/cancel', changeHref: '/change' };
@@ -99,30 +101,37 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
   };
 
   return new Map([
-    ['identifier', interactions.identifierPage(identifier)],
+    ['identifier', interactions.identifierPage(language, identifier)],
     [
       'identifier-error',
-      interactions.identifierPage({
+      interactions.identifierPage(language, {
         ...identifier,
         email: words.email,
         error: 'malformed',
         chooserHref: '/accounts',
       }),
     ],
-    ['password', interactions.passwordPage(password)],
-    ['password-confirm', interactions.passwordPage({ ...password, isConfirmation: true })],
+    ['password', interactions.passwordPage(language, password)],
+    ['password-confirm', interactions.passwordPage(language, { ...password, isConfirmation: true })],
     [
       'password-mismatch',
-      interactions.passwordPage({ ...password, error: { reason: 'mismatch' }, resetHref: '/reset' }),
+      interactions.passwordPage(language, {
+        ...password,
+        error: { reason: 'mismatch' },
+        resetHref: '/reset',
+      }),
     ],
     [
       'password-throttled',
-      interactions.passwordPage({ ...password, error: { reason: 'throttled', retryAfterSeconds: 40 } }),
+      interactions.passwordPage(language, {
+        ...password,
+        error: { reason: 'throttled', retryAfterSeconds: 40 },
+      }),
     ],
-    ['password-busy', interactions.passwordPage({ ...password, error: { reason: 'busy' } })],
+    ['password-busy', interactions.passwordPage(language, { ...password, error: { reason: 'busy' } })],
     [
       'accounts',
-      interactions.accountsPage({
+      interactions.accountsPage(language, {
         ...purpose,
         ...links,
         form,
@@ -139,10 +148,10 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
         otherHref: '/other',
       }),
     ],
-    ['consent', interactions.consentPage(consent)],
+    ['consent', interactions.consentPage(language, consent)],
     [
       'consent-extended',
-      interactions.consentPage({
+      interactions.consentPage(language, {
         ...consent,
         app: { ...consent.app, logoUrl: assets.url('logo.svg') },
         groups: [
@@ -161,7 +170,7 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
     ],
     [
       'sign-out',
-      interactions.signOutPage({
+      interactions.signOutPage(language, {
         ...purpose,
         account: { email: words.email },
         action: '/posted',
@@ -171,7 +180,7 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
     ],
     [
       'sign-out-unknown',
-      interactions.signOutPage({
+      interactions.signOutPage(language, {
         tenant: purpose.tenant,
         account: null,
         app: null,
@@ -182,7 +191,7 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
     ],
     [
       'signed-out',
-      interactions.signedOutPage({
+      interactions.signedOutPage(language, {
         tenant: purpose.tenant,
         account: null,
         app: { name: words.app, url: words.url },
@@ -192,7 +201,7 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
     ],
     [
       'signed-out-of-app',
-      interactions.signedOutPage({
+      interactions.signedOutPage(language, {
         tenant: purpose.tenant,
         account: { email: words.email },
         app: { name: words.app, url: words.url },
@@ -202,7 +211,7 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
     ],
     [
       'still-signed-in',
-      interactions.signedOutPage({
+      interactions.signedOutPage(language, {
         tenant: purpose.tenant,
         account: { email: words.email },
         app: null,
@@ -212,7 +221,7 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
     ],
     [
       'signed-out-not-everywhere',
-      interactions.signedOutPage({
+      interactions.signedOutPage(language, {
         tenant: purpose.tenant,
         account: null,
         app: null,
@@ -220,18 +229,24 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
         appsNotReached: [words.app, words.text],
       }),
     ],
-    ['error-refused', http.errorPage({ ...error, kind: 'refused', message: words.text, action: null })],
-    ['error-failed', http.errorPage({ ...error, kind: 'failed', details: [] })],
-    ['error-busy', http.errorPage({ ...error, kind: 'busy' })],
+    [
+      'error-refused',
+      http.errorPage(language, { ...error, kind: 'refused', message: words.text, action: null }),
+    ],
+    ['error-failed', http.errorPage(language, { ...error, kind: 'failed', details: [] })],
+    ['error-busy', http.errorPage(language, { ...error, kind: 'busy' })],
     [
       'error-expired',
-      http.errorPage({ ...error, kind: 'expired', action: { href: words.url }, details: [] }),
+      http.errorPage(language, { ...error, kind: 'expired', action: { href: words.url }, details: [] }),
     ],
-    ['error-cookies', http.errorPage({ ...error, kind: 'cookies', details: [] })],
-    ['error-not-found', http.errorPage({ ...error, kind: 'not_found', action: { href: '/' }, details: [] })],
+    ['error-cookies', http.errorPage(language, { ...error, kind: 'cookies', details: [] })],
+    [
+      'error-not-found',
+      http.errorPage(language, { ...error, kind: 'not_found', action: { href: '/' }, details: [] }),
+    ],
     [
       'error-of-handler',
-      http.requestErrorPage({
+      http.requestErrorPage(language, {
         title: words.text,
         message: words.text,
         code: 'csrf.bad_token',
@@ -241,10 +256,10 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
         actions: [],
       }),
     ],
-    ['setup', setup.setupPage(setupForm)],
+    ['setup', setup.setupPage(language, setupForm)],
     [
       'setup-errors',
-      setup.setupPage({
+      setup.setupPage(language, {
         ...setupForm,
         values: { email: words.email, name: words.text },
         errors: { email: words.text, password: 'Use at least 15 characters.' },
@@ -252,12 +267,12 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
     ],
     [
       'setup-done',
-      setup.setupDonePage({ email: words.email, next: { text: 'Open the demo', href: words.url } }),
+      setup.setupDonePage(language, { email: words.email, next: { text: 'Open the demo', href: words.url } }),
     ],
-    ['setup-closed', setup.setupClosedPage({ reason: 'used' })],
+    ['setup-closed', setup.setupClosedPage(language, { reason: 'used' })],
     [
       'landing',
-      http.landingPage({
+      http.landingPage(language, {
         issuer: 'http://localhost:3000',
         discoveryUrl: 'http://localhost:3000/.well-known/openid-configuration',
         metadataUrl: 'http://localhost:3000/.well-known/oauth-authorization-server',
@@ -270,7 +285,7 @@ export function samplePages(words: Words = ORDINARY): Map<string, string> {
 
 /** The page that sends itself, and so cannot be looked at. */
 export function automaticSignOutPage(): string {
-  return interactions.signOutPage({
+  return interactions.signOutPage(english, {
     app: { name: ORDINARY.app },
     tenant: { name: ORDINARY.tenant },
     account: { email: ORDINARY.email },

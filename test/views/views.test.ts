@@ -4,6 +4,7 @@ import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createViews } from '../../src/http/views.ts';
+import { english } from '../support/translations.ts';
 import { samplePages, views } from './sample-pages.ts';
 
 const viewsDir = join(import.meta.dirname, '../../views');
@@ -34,7 +35,7 @@ describe('views', () => {
   it('escape what they print, in text and in attributes', async () => {
     const { render } = await viewsOf('<p title="<%= text %>"><%= text %></p>');
 
-    const html = render('page', { text: `"'><script>&` });
+    const html = render('page', { text: `"'><script>&` }, english);
 
     const escaped = '&#34;&#39;&gt;&lt;script&gt;&amp;';
     assert.equal(html, `<p title="${escaped}">${escaped}</p>`);
@@ -43,7 +44,7 @@ describe('views', () => {
   it('never read what they print as a template', async () => {
     const { render } = await viewsOf('<%= text %><%- partial("part", { text }) %>', { part: '<%= text %>' });
 
-    const html = render('page', { text: '<%= 1 + 1 %>' });
+    const html = render('page', { text: '<%= 1 + 1 %>' }, english);
 
     assert.equal(html, '&lt;%= 1 + 1 %&gt;'.repeat(2));
   });
@@ -51,16 +52,16 @@ describe('views', () => {
   it('refuse to print a local that is missing', async () => {
     const { render } = await viewsOf('<%= app.name %>');
 
-    assert.throws(() => render('page', {}), /app is not defined/);
-    assert.throws(() => render('page', { app: {} }), /prints undefined/);
-    assert.throws(() => render('page', { app: { name: null } }), /prints null/);
-    assert.throws(() => render('page', { app: { name: {} } }), /prints object/);
+    assert.throws(() => render('page', {}, english), /app is not defined/);
+    assert.throws(() => render('page', { app: {} }, english), /prints undefined/);
+    assert.throws(() => render('page', { app: { name: null } }, english), /prints null/);
+    assert.throws(() => render('page', { app: { name: {} } }, english), /prints object/);
   });
 
   it('refuse to decide by a local that is missing', async () => {
     const { render } = await viewsOf('<% if (error) { %>no<% } %>');
 
-    assert.throws(() => render('page', {}), /error is not defined/);
+    assert.throws(() => render('page', {}, english), /error is not defined/);
   });
 
   for (const file of templates.filter((name) => !name.startsWith('partials/') && name !== 'layout.ejs')) {
@@ -70,27 +71,27 @@ describe('views', () => {
     if (!hasLocals) continue;
 
     it(`refuse to show ${name} without its locals`, () => {
-      assert.throws(() => views.render(name, {}), /is not defined|destructure/);
+      assert.throws(() => views.render(name, {}, english), /is not defined|destructure/);
     });
   }
 
   it('give a partial nothing but what it is given', async () => {
     const { render } = await viewsOf('<%- partial("part", {}) %>', { part: '<%= secret %>' });
 
-    assert.throws(() => render('page', { secret: 'x' }), /secret is not defined/);
+    assert.throws(() => render('page', { secret: 'x' }, english), /secret is not defined/);
   });
 
   it('refuse a local that a helper would hide', async () => {
     const { render } = await viewsOf('');
 
-    assert.throws(() => render('page', { partial: 'x' }), /named like the helper partial/);
+    assert.throws(() => render('page', { partial: 'x' }, english), /named like the helper partial/);
   });
 
   it('refuse a page that has no title, and one that does not exist', async () => {
     const { render } = await viewsOf('');
 
-    assert.throws(() => render('layout', { content: '' }), /does not call layout/);
-    assert.throws(() => render('../package', {}), /no view/);
+    assert.throws(() => render('layout', { content: '' }, english), /does not call layout/);
+    assert.throws(() => render('../package', {}, english), /no view/);
   });
 
   it('look the same under a polluted prototype', () => {
@@ -116,7 +117,7 @@ describe('views', () => {
 
   it('let no address through that could run a script or leave the site unseen', async () => {
     const { render } = await viewsOf('<%= safeUrl(url) %>');
-    const through = (url: string): boolean => render('page', { url }) !== '';
+    const through = (url: string): boolean => render('page', { url }, english) !== '';
 
     assert.deepEqual(['https://a.example/', 'http://a.example', '/path', '/'].map(through), [
       true,
@@ -149,7 +150,7 @@ describe('templates', () => {
 
       const others = raw.filter(
         (tag) =>
-          !tag.startsWith('<%- partial(') &&
+          !/^<%- (partial|html)\(/.test(tag) &&
           !(file === 'layout.ejs' && tag === '<%- content %>') &&
           !/^<%- [\w.]+ \? partial\(.*\) : partial\(.*\) %>$/.test(tag),
       );
