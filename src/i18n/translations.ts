@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { createFormats } from './formats.ts';
 import type { Formats } from './formats.ts';
 import { compileMessage } from './message.ts';
@@ -8,7 +8,7 @@ import type { HtmlValues, Message, TextValues } from './message.ts';
 /**
  * What people read, in their language. A text lives in `locales/<locale>/<feature>.json` under a flat key; its full key is
  * `<feature>.<key>`, so that `t('interactions.password.title')` is `"password.title"` of `interactions.json`. Each feature
- * has a file of its own per language, and adds to no other. Texts are ICU messages: `{name}`, `{count, plural, one {…}
+ * has a file of its own per language, and adds to no other; folders count as dots. Texts are ICU messages: `{name}`, `{count, plural, one {…}
  * other {…}}`, `{kind, select, …}`, and tags where words are emphasized or linked. They hold no HTML.
  *
  * English is the source; every other language has the same keys with the same arguments, which `npm run
@@ -95,8 +95,9 @@ function* readCatalogues(dir: string): Generator<[locale: string, texts: Catalog
   for (const entry of readdirSync(dir, { withFileTypes: true })) {
     if (!entry.isDirectory()) continue;
     const texts = new Map<string, string>();
-    for (const file of readdirSync(join(dir, entry.name))) {
-      const feature = file.replace(/\.json$/, '');
+    for (const file of readdirSync(join(dir, entry.name), { recursive: true, encoding: 'utf8' })) {
+      if (!file.endsWith('.json')) continue;
+      const feature = file.slice(0, -'.json'.length).replaceAll(sep, '.');
       const content = JSON.parse(readFileSync(join(dir, entry.name, file), 'utf8')) as Record<string, string>;
       for (const [key, text] of Object.entries(content)) texts.set(`${feature}.${key}`, text);
     }

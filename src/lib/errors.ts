@@ -22,7 +22,11 @@ export class AppError extends Error {
 
 export interface FieldError {
   path: string;
+  /** A sentence in English, for APIs. */
   message: string;
+  /** What screens look up to say the same in another language, such as `password.too_short`, and what goes into it. */
+  code?: string;
+  values?: Readonly<Record<string, string | number>>;
 }
 
 interface AppErrorOptions {

@@ -88,7 +88,10 @@ export function createPasswordHasher({
   return {
     async hash(password) {
       const bytes = passwordBytes(password);
-      if (!bytes) throw unacceptablePassword(['Use fewer characters, and only such as a keyboard can type.']);
+      if (!bytes) {
+        const message = 'Use fewer characters, and only such as a keyboard can type.';
+        throw unacceptablePassword([{ code: 'password.not_typeable', message }]);
+      }
       const pepperId = peppers.currentId;
       const salt = randomBytes(SALT_BYTES);
       const digest = await digestOf(bytes, salt, parameters, pepperOf(peppers, pepperId));

@@ -1,4 +1,5 @@
 import { unacceptablePassword } from './password-errors.ts';
+import type { PasswordFault } from './password-errors.ts';
 
 /**
  * Which passwords are good enough (NIST SP 800-63B-4 §3.1.1.2): long ones that nobody would try first. No rules about
@@ -25,7 +26,7 @@ export interface PasswordPolicy extends Readonly<PasswordRules> {
 }
 
 /** Says what is wrong, or nothing. `password` is in NFC. */
-type Rule = (password: string, context: PasswordContext) => string | undefined;
+type Rule = (password: string, context: PasswordContext) => PasswordFault | undefined;
 
 /** SP 800-63B asks for at least 64; a bound keeps a password from being a way to send megabytes. */
 const MAX_LENGTH = 256;
@@ -76,7 +77,9 @@ export function createPasswordPolicy({
 
     check(password, context) {
       if (!password.isWellFormed())
-        throw unacceptablePassword(['Use only characters that a keyboard can type.']);
+        throw unacceptablePassword([
+          { code: 'password.not_typeable', message: 'Use only characters that a keyboard can type.' },
+        ]);
       // Bounds the work of the other rules; no normalised text within the limit is longer than this.
       if (password.length > 8 * MAX_LENGTH) throw unacceptablePassword([tooLong()]);
 
@@ -87,37 +90,52 @@ export function createPasswordPolicy({
   };
 }
 
-function lengthFault(password: string, minLength: number): string | undefined {
+function lengthFault(password: string, minLength: number): PasswordFault | undefined {
   const { length } = charactersOf(password);
-  if (length < minLength) return `Use at least ${minLength} characters; this has ${length}.`;
-  return length > MAX_LENGTH ? tooLong() : undefined;
+  if (length > MAX_LENGTH) return tooLong();
+  if (length >= minLength) return undefined;
+  return {
+    code: 'password.too_short',
+    values: { min: minLength, length },
+    message: `Use at least ${minLength} characters; this has ${length}.`,
+  };
 }
 
-function tooLong(): string {
-  return `Use at most ${MAX_LENGTH} characters.`;
+function tooLong(): PasswordFault {
+  return {
+    code: 'password.too_long',
+    values: { max: MAX_LENGTH },
+    message: `Use at most ${MAX_LENGTH} characters.`,
+  };
 }
 
 /** `passpasspasspass`: as easy to guess as the part that repeats. */
-function repetitionFault(password: string, minLength: number): string | undefined {
+function repetitionFault(password: string, minLength: number): PasswordFault | undefined {
   const characters = charactersOf(password.toLowerCase());
   const longest = Math.min(minLength - 1, Math.floor(characters.length / 2));
   for (let period = 1; period <= longest; period += 1) {
     if (characters.every((character, index) => character === characters[index % period])) {
-      return 'It repeats the same few characters; add different ones.';
+      return {
+        code: 'password.repetitive',
+        message: 'It repeats the same few characters; add different ones.',
+      };
     }
   }
   return undefined;
 }
 
 /** `abcdefgh12345678`, `qwertyuiopasdfgh`, `aaaaaaabbbbbbb`. */
-function sequenceFault(password: string): string | undefined {
+function sequenceFault(password: string): PasswordFault | undefined {
   return stepsOf(password.toLowerCase()) < MIN_STEPS
-    ? 'It is a sequence of neighbouring characters; use unrelated ones.'
+    ? {
+        code: 'password.sequence',
+        message: 'It is a sequence of neighbouring characters; use unrelated ones.',
+      }
     : undefined;
 }
 
 /** `Gatehouse2026!!` or the e-mail address with a number behind it. A word amid other words does no harm. */
-function contextFault(password: string, words: readonly string[]): string | undefined {
+function contextFault(password: string, words: readonly string[]): PasswordFault | undefined {
   let rest = fold(password);
   // Longest first: an e-mail address goes as a whole before its parts do.
   for (const word of words.map(fold).sort((a, b) => b.length - a.length)) {
@@ -125,7 +143,10 @@ function contextFault(password: string, words: readonly string[]): string | unde
   }
   if (rest === fold(password)) return undefined;
   return stepsOf(rest.replaceAll(' ', '')) < MIN_OWN_STEPS
-    ? 'It is made from your e-mail address or the name of this service; use other words.'
+    ? {
+        code: 'password.predictable',
+        message: 'It is made from your e-mail address or the name of this service; use other words.',
+      }
     : undefined;
 }
 

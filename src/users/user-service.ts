@@ -173,7 +173,7 @@ function acceptableEmail(text: string): string {
   const email = parseEmail(text);
   if (email !== undefined) return email;
   const message = 'Enter an e-mail address, such as ana@example.com.';
-  throw userError('email_invalid', { errors: [{ path: '/email', message }] });
+  throw userError('email_invalid', { errors: [{ path: '/email', message, code: 'user.email_malformed' }] });
 }
 
 function acceptableClaims(claims: Readonly<Record<string, unknown>>): ProfileClaims {
