@@ -11,7 +11,7 @@ import { correlationId } from './http/correlation-id.ts';
 import { createAssets } from './http/assets.ts';
 import { createCsrf } from './http/csrf.ts';
 import { createHttpPages } from './http/pages.ts';
-import { createPinOrigin } from './http/pin-origin.ts';
+import { createClientAddresses, createPinOrigin } from './http/pin-origin.ts';
 import { createViews } from './http/views.ts';
 import { errorHandler } from './http/error-handler.ts';
 import { health, HEALTH_PATHS } from './http/health.ts';
@@ -31,9 +31,10 @@ import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { createSafeFetch } from './lib/safe-fetch.ts';
 import type { Metrics } from './metrics/metrics.ts';
-import { requestMetrics } from './metrics/request-metrics.ts';
+import { measureUntilAnswered, requestMetrics } from './metrics/request-metrics.ts';
 import { StoreUnavailable } from './oidc/adapter/store-errors.ts';
 import { cookieKeys } from './oidc/configuration/cookies.ts';
+import { createDocumentServer } from './oidc/document-server.ts';
 import { createClientSecretLimit } from './oidc/client-secret-limit.ts';
 import { isProtocolPath, protocolRouteOf, protocolRoutes } from './oidc/protocol-routes.ts';
 import { createProviderRegistry } from './oidc/provider-registry.ts';
@@ -162,16 +163,28 @@ export function createApp(options: AppOptions): App {
     return protocolRouteOf(ctx.path);
   }
 
-  const pinOrigin = createPinOrigin({
-    publicUrl,
+  const addressOf = createClientAddresses({
     trustProxy: config.trustProxy,
     // Behind a proxy that is not named, everybody seems to come from one address, and is limited as one.
     onIgnored: () => log.warn('X-Forwarded-For is ignored: TRUST_PROXY does not name who sends it'),
+  });
+  const pinOrigin = createPinOrigin({ publicUrl, addressOf });
+  const { metrics } = options;
+  const serveDocument = createDocumentServer({
+    registry,
+    addressOf,
+    log,
+    limiter,
+    limitOf: config.rateLimits && requestLimits(config.rateLimits),
+    measure:
+      metrics &&
+      ((res, method, route) => measureUntilAnswered(metrics, res, { method, routeOf: () => route })),
   });
   const handle = app.callback();
   return {
     registry,
     handler(req, res) {
+      if (serveDocument(req, res)) return;
       pinOrigin(req);
       void handle(req, res);
     },

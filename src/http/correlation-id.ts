@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { newId } from '../lib/ids.ts';
 import type { Logger } from '../lib/logger.ts';
 import { setRequestState } from './request-state.ts';
@@ -15,17 +15,29 @@ const MAX_USER_AGENT_LENGTH = 256;
  */
 export function correlationId({ log }: { log: Logger }): AppMiddleware {
   return (ctx, next) => {
-    const id = correlationIdOf(ctx.req.headers);
-    const state: RequestOrigin = {
-      correlationId: id,
-      log: log.child({ correlationId: id }),
-      ip: ctx.ip,
-      userAgent: ctx.req.headers['user-agent']?.slice(0, MAX_USER_AGENT_LENGTH),
-    };
+    const state = newRequestState(ctx.req, { ip: ctx.ip, log });
     setRequestState(ctx, state);
-    Object.assign(ctx.state, state);
-    ctx.set('X-Request-Id', id);
+    ctx.state = Object.assign(state, ctx.state);
+    ctx.set('X-Request-Id', state.correlationId);
     return next();
+  };
+}
+
+/** @param log of the server; the request gets one of its own as soon as it has something to say */
+export function newRequestState(
+  { headers }: Pick<IncomingMessage, 'headers'>,
+  { ip, log }: { ip: string; log: Logger },
+): RequestOrigin {
+  const correlationId = correlationIdOf(headers);
+  let own: Logger | undefined;
+  return {
+    correlationId,
+    get log() {
+      own ??= log.child({ correlationId });
+      return own;
+    },
+    ip,
+    userAgent: headers['user-agent']?.slice(0, MAX_USER_AGENT_LENGTH),
   };
 }
 

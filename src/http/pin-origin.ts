@@ -9,33 +9,46 @@ import type { Networks } from '../lib/networks.ts';
  */
 export function createPinOrigin({
   publicUrl,
-  trustProxy,
-  onIgnored,
+  addressOf,
 }: {
   publicUrl: string;
-  /** CIDRs of the reverse proxies. */
-  trustProxy: readonly string[];
-  /** Called once, when somebody tells of a client's address whom nobody trusts to do so. */
-  onIgnored?: () => void;
+  addressOf: (req: IncomingMessage) => string;
 }): (req: IncomingMessage) => void {
   const { host, protocol } = new URL(publicUrl);
-  const trusted = createNetworks(trustProxy);
-  let hasIgnored = false;
 
   return (req) => {
     const { headers } = req;
-    const ip = clientAddress(req.socket.remoteAddress, headers['x-forwarded-for'], trusted);
-    if (!hasIgnored && headers['x-forwarded-for'] !== undefined && isPeer(ip, req.socket.remoteAddress)) {
-      hasIgnored = true;
-      onIgnored?.();
-    }
-
+    const ip = addressOf(req);
     for (const name of Object.keys(headers)) if (isForwarding(name)) delete headers[name];
     blankRawHeaders(req.rawHeaders, host);
     headers.host = host;
     headers['x-forwarded-proto'] = protocol.slice(0, -1);
     if (ip) headers['x-forwarded-for'] = ip;
     req.url = originForm(req.url ?? '/');
+  };
+}
+
+/** Who sends a request, as it came in: the address of the socket, or what trusted proxies tell. */
+export function createClientAddresses({
+  trustProxy,
+  onIgnored,
+}: {
+  /** CIDRs of the reverse proxies. */
+  trustProxy: readonly string[];
+  /** Called once, when somebody tells of a client's address whom nobody trusts to do so. */
+  onIgnored?: () => void;
+}): (req: IncomingMessage) => string {
+  const trusted = createNetworks(trustProxy);
+  let hasIgnored = false;
+
+  return ({ headers, socket: { remoteAddress } }) => {
+    const forwardedFor = headers['x-forwarded-for'];
+    const ip = clientAddress(remoteAddress, forwardedFor, trusted);
+    if (!hasIgnored && forwardedFor !== undefined && isPeer(ip, remoteAddress)) {
+      hasIgnored = true;
+      onIgnored?.();
+    }
+    return ip;
   };
 }
 

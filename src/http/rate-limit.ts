@@ -40,7 +40,9 @@ export function rateLimit({
     if (!limit) return next();
     const network = networkOf(ctx.state.ip);
     const decision = limiter.enter(limit, network);
-    tell(ctx.res, limit, decision);
+    const [policyName, policy, leftName, left] = rateLimitHeaders(limit, decision);
+    ctx.set(policyName, policy);
+    ctx.set(leftName, left);
     if (!decision.isAllowed) {
       rateLimitings.record({ limit: limit.name });
       if (decision.isFirstRefusal) ctx.state.log.warn({ limit: limit.name, network }, 'too many requests');
@@ -64,13 +66,17 @@ export function rateLimit({
   };
 }
 
-function tell(
-  res: { setHeader(name: string, value: string): unknown },
+/** The headers that tell how much is left, each name before its value. */
+export function rateLimitHeaders(
   { name, perMinute }: RateLimit,
   { remaining, resetSeconds }: RateDecision,
-): void {
-  res.setHeader('RateLimit-Policy', `"${name}";q=${perMinute};w=60`);
-  res.setHeader('RateLimit', `"${name}";r=${remaining};t=${resetSeconds}`);
+): [string, string, string, string] {
+  return [
+    'RateLimit-Policy',
+    `"${name}";q=${perMinute};w=60`,
+    'RateLimit',
+    `"${name}";r=${remaining};t=${resetSeconds}`,
+  ];
 }
 
 function isRefusal(status: number | undefined): boolean {

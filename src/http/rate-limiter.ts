@@ -117,6 +117,12 @@ export function createRateLimiter({
   }
 
   return {
+    /** Whether `enter` would give a place. */
+    hasRoom(limit: RateLimit, who: string): boolean {
+      const { counted, underWay } = counterOf(limit, who);
+      return counted + underWay < limit.perMinute;
+    },
+
     /**
      * Takes a place, if there is one; give it back with `leave` when it is known what came of it. Places that
      * are taken count, so that no burst is larger than the limit.

@@ -1,4 +1,5 @@
-import type { AppContext, AppMiddleware } from './request-state.ts';
+import type { ServerResponse } from 'node:http';
+import type { AppContext, AppMiddleware, RequestOrigin } from './request-state.ts';
 import { HEALTH_PATHS } from './health.ts';
 
 const MAX_PATH_LENGTH = 256;
@@ -9,28 +10,41 @@ const MAX_PATH_LENGTH = 256;
  */
 export function requestLog(): AppMiddleware {
   return (ctx, next) => {
-    const startedAt = performance.now();
-    const { method, path } = ctx;
-
-    ctx.res.once('close', () => {
-      const { log, ip, userAgent } = ctx.state;
-      const finished = ctx.res.writableFinished;
-      const route = routeOf(ctx);
-      log[levelOf(ctx.res.statusCode, path, finished)](
-        {
-          method,
-          // The template where one is known: a path can hold an id or a one-time token.
-          ...(route === undefined ? { path: path.slice(0, MAX_PATH_LENGTH) } : { route }),
-          ...(finished ? { status: ctx.res.statusCode } : { aborted: true }),
-          durationMs: Math.round((performance.now() - startedAt) * 10) / 10,
-          ip,
-          userAgent,
-        },
-        'request',
-      );
-    });
+    const { res, state, method, path } = ctx;
+    logWhenAnswered(res, state, { method, path, routeOf: () => routeOf(ctx) });
     return next();
   };
+}
+
+/**
+ * @param request.path without the query
+ * @param request.routeOf asked when the response has left: the template of the route that answered, if there is one
+ */
+export function logWhenAnswered(
+  res: ServerResponse,
+  state: RequestOrigin,
+  request: { method: string; path: string; routeOf: () => string | undefined },
+): void {
+  const startedAt = performance.now();
+  const { method, path } = request;
+
+  res.once('close', () => {
+    const { log, ip, userAgent } = state;
+    const finished = res.writableFinished;
+    const route = request.routeOf();
+    log[levelOf(res.statusCode, path, finished)](
+      {
+        method,
+        // The template where one is known: a path can hold an id or a one-time token.
+        ...(route === undefined ? { path: path.slice(0, MAX_PATH_LENGTH) } : { route }),
+        ...(finished ? { status: res.statusCode } : { aborted: true }),
+        durationMs: Math.round((performance.now() - startedAt) * 10) / 10,
+        ip,
+        userAgent,
+      },
+      'request',
+    );
+  });
 }
 
 /** The path template of the route that @koa/router chose. */

@@ -7,7 +7,7 @@ import type { Actor } from './actor.ts';
 /** Who sent a request, and under which reference it is known. */
 export interface RequestOrigin {
   /** Writes the correlation id on every line. */
-  log: Logger;
+  readonly log: Logger;
   /** The reference id of error pages, the `X-Request-Id` of the response. */
   correlationId: string;
   /** The client's address, as told by the socket or by a trusted proxy; '' when the client is already gone. */

@@ -19,9 +19,9 @@ export function createLogger({
       level,
       base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: censorNested },
       serializers: { err: (err: unknown) => describe(err) },
-      redact: { paths: SECRET_NAMES.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
+      redact: { paths: [...SECRET_NAMES], censor: CENSORED },
     },
     destination,
   );
@@ -37,7 +37,22 @@ export function bufferedOutput(): DestinationStream {
 }
 
 // A second net only: what is logged is chosen at the call.
-const SECRET_NAMES = ['password', 'token', 'secret', 'authorization', 'cookie'];
+const SECRET_NAMES = new Set(['password', 'token', 'secret', 'authorization', 'cookie']);
+const CENSORED = '[redacted]';
+
+/** One level down. pino's own wildcards look at every field of every line, which doubles what a line costs. */
+function censorNested(fields: Record<string, unknown>): Record<string, unknown> {
+  let censored: Record<string, unknown> | undefined;
+  for (const [name, value] of Object.entries(fields)) {
+    if (typeof value !== 'object' || value === null || value instanceof Error) continue;
+    if (!Object.keys(value).some((inner) => SECRET_NAMES.has(inner))) continue;
+    censored ??= { ...fields };
+    censored[name] = Object.fromEntries(
+      Object.entries(value).map(([inner, held]) => [inner, SECRET_NAMES.has(inner) ? CENSORED : held]),
+    );
+  }
+  return censored ?? fields;
+}
 
 // Of errors by Node, PostgreSQL, HTTP libraries and ours. PostgreSQL's `detail` and `where` quote the row's
 // values; parsers attach the body they could not read, HTTP clients the request with its credentials.

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { AppContext, AppMiddleware } from '../http/request-state.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -8,29 +9,40 @@ import type { Metrics } from './metrics.ts';
  * @param routeOf of a request that was answered; undefined for what no route took
  */
 export function requestMetrics(
-  { requests, inFlight }: Pick<Metrics, 'requests' | 'inFlight'>,
+  metrics: RequestMetrics,
   routeOf: (ctx: AppContext) => string | undefined,
 ): AppMiddleware {
   return (ctx, next) => {
-    const startedAt = performance.now();
-    inFlight.inc();
-    ctx.res.once('close', () => {
-      inFlight.dec();
-      const labels = {
-        method: METHODS.has(ctx.method) ? ctx.method : 'other',
-        route: routeOf(ctx) ?? 'other',
-        outcome: outcomeOf(ctx.res),
-      };
-      requests.observe(labels, (performance.now() - startedAt) / 1000);
-    });
+    measureUntilAnswered(metrics, ctx.res, { method: ctx.method, routeOf: () => routeOf(ctx) });
     return next();
   };
 }
 
+/** @param request.routeOf asked when the response has left */
+export function measureUntilAnswered(
+  { requests, inFlight }: RequestMetrics,
+  res: ServerResponse,
+  { method, routeOf }: { method: string; routeOf: () => string | undefined },
+): void {
+  const startedAt = performance.now();
+  inFlight.inc();
+  res.once('close', () => {
+    inFlight.dec();
+    const labels = {
+      method: METHODS.has(method) ? method : 'other',
+      route: routeOf() ?? 'other',
+      outcome: outcomeOf(res),
+    };
+    requests.observe(labels, (performance.now() - startedAt) / 1000);
+  });
+}
+
+type RequestMetrics = Pick<Metrics, 'requests' | 'inFlight'>;
+
 /** Anybody can send any other. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
-function outcomeOf({ statusCode, writableFinished }: AppContext['res']): string {
+function outcomeOf({ statusCode, writableFinished }: ServerResponse): string {
   if (!writableFinished) return 'aborted';
   if (statusCode === 429) return 'throttled';
   if (statusCode >= 500) return 'failed';

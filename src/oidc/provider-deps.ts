@@ -5,6 +5,7 @@ import type { Sealer } from '../lib/sealer.ts';
 import type { Tenant } from '../tenants/tenant.ts';
 import type { ClientSecretLimit } from './client-secret-limit.ts';
 import type { PublicJwk } from '../keys/signing-key.ts';
+import type { DocumentAnswers } from './document-answers.ts';
 import type { OidcScreens } from './oidc-screens.ts';
 import type { TenantDirectory } from './tenant-directory.ts';
 
@@ -37,6 +38,7 @@ export interface TenantContext extends ProviderDeps {
   issuer: string;
   mountPath: string;
   directory: TenantDirectory;
+  documents: DocumentAnswers;
   /** The keys as they are now, which can be newer than the provider's. */
   publishedKeys: () => Promise<PublicJwk[]>;
 }

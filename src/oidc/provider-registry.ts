@@ -7,6 +7,7 @@ import { issuerOf, mountPathOf } from '../tenants/tenant.ts';
 import type { Tenant } from '../tenants/tenant.ts';
 import { tenantStore } from '../tenants/tenant-store.ts';
 import { guarded } from './adapter/store-errors.ts';
+import { createDocumentAnswers } from './document-answers.ts';
 import { buildProvider } from './provider.ts';
 import type { ProviderDeps, TenantContext } from './provider-deps.ts';
 import { createTenantDirectory } from './tenant-directory.ts';
@@ -32,6 +33,8 @@ export function createProviderRegistry(
   deps: ProviderDeps & { keys: Pick<KeyService, 'signingJwks' | 'list'>; pollMs: number },
 ) {
   const bySlug = new LRUCache<string, Promise<TenantProvider | undefined>>({ max: MOST_PROVIDERS });
+  /** What became of these promises. */
+  const settled = new WeakMap<Promise<TenantProvider | undefined>, TenantProvider>();
   let timer: NodeJS.Timeout | undefined;
   let polling: Promise<void> | undefined;
 
@@ -42,6 +45,7 @@ export function createProviderRegistry(
 
     const loading = load(slug).then(
       (loaded) => {
+        if (loaded) settled.set(loading, loaded);
         // Unknown slugs are not remembered: their tenant may be created in the next second.
         if (!loaded && bySlug.get(slug) === loading) bySlug.delete(slug);
         return loaded;
@@ -53,6 +57,12 @@ export function createProviderRegistry(
     );
     bySlug.set(slug, loading);
     return loading;
+  }
+
+  /** What `get` resolves to, if it has been loaded. */
+  function peek(slug: string): TenantProvider | undefined {
+    const known = bySlug.get(slug);
+    return known && settled.get(known);
   }
 
   async function load(slug: string): Promise<TenantProvider | undefined> {
@@ -69,6 +79,7 @@ export function createProviderRegistry(
       issuer: issuerOf(deps.publicUrl, tenant),
       mountPath: mountPathOf(tenant),
       directory: createTenantDirectory({ db: deps.db, tenantId: tenant.id }),
+      documents: createDocumentAnswers(),
       publishedKeys: () => publishedKeys(tenant.id),
     };
     const provider = buildProvider(context, await deps.keys.signingJwks(tenant.id));
@@ -121,8 +132,11 @@ export function createProviderRegistry(
   async function swap({ id, slug }: Tenant): Promise<void> {
     try {
       const next = await load(slug);
-      if (next) bySlug.set(slug, Promise.resolve(next));
-      else bySlug.delete(slug);
+      if (next) {
+        const loaded = Promise.resolve(next);
+        settled.set(loaded, next);
+        bySlug.set(slug, loaded);
+      } else bySlug.delete(slug);
     } catch (err) {
       deps.log.error({ err, tenant_id: id }, 'could not take over the changes of a tenant');
     }
@@ -137,6 +151,7 @@ export function createProviderRegistry(
 
   return {
     get,
+    peek,
     refresh,
     /** Somebody told of a change: what is cached goes at once, the rest follows the versions in the database. */
     changed(tenantId?: string): void {

@@ -64,7 +64,7 @@ export function buildProvider(context: TenantContext, keys: readonly PrivateJwk[
     ctx.mountPath = context.mountPath;
     await next();
   });
-  provider.use(documentsMiddleware({ maxAgeSeconds: context.settings.jwksMaxAgeSeconds }));
+  provider.use(documentsMiddleware(context));
   provider.use(unitOfWorkMiddleware(provider, context));
   provider.use(demandClientMiddleware);
   provider.use(formTargetMiddleware);

@@ -35,7 +35,8 @@ export function resolveTenant(registry: Pick<ProviderRegistry, 'get'>): Middlewa
   };
 }
 
-function locate(path: string): { slug: string; path: string } {
+/** Whose request it is, and for what of theirs. */
+export function locate(path: string): { slug: string; path: string } {
   const inserted = INSERTED_PATH.exec(path);
   // One tenant, one address: the default one is not also found under its slug.
   if (inserted?.[1] && inserted[1] !== DEFAULT_TENANT_SLUG)

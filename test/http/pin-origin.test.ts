@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { clientAddress, createPinOrigin } from '../../src/http/pin-origin.ts';
+import { clientAddress, createClientAddresses, createPinOrigin } from '../../src/http/pin-origin.ts';
 import type { AppMiddleware } from '../../src/http/request-state.ts';
 import { createNetworks } from '../../src/lib/networks.ts';
 import { bodyOf, getRaw, PUBLIC_URL, sendRaw, startApp, statusOf, stopServers } from './support.ts';
@@ -177,7 +177,10 @@ describe('an X-Forwarded-For from somebody who is not trusted', () => {
     const onIgnored = () => {
       count += 1;
     };
-    const pin = createPinOrigin({ publicUrl: PUBLIC_URL, trustProxy, onIgnored });
+    const pin = createPinOrigin({
+      publicUrl: PUBLIC_URL,
+      addressOf: createClientAddresses({ trustProxy, onIgnored }),
+    });
     for (let index = 0; index < 2; index += 1) {
       const headers = { 'x-forwarded-for': '192.0.2.1' };
       pin({

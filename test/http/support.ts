@@ -9,7 +9,7 @@ import Koa from 'koa';
 import { correlationId } from '../../src/http/correlation-id.ts';
 import { errorHandler } from '../../src/http/error-handler.ts';
 import type { ErrorHandlerOptions } from '../../src/http/error-handler.ts';
-import { createPinOrigin } from '../../src/http/pin-origin.ts';
+import { createClientAddresses, createPinOrigin } from '../../src/http/pin-origin.ts';
 import { requestLog } from '../../src/http/request-log.ts';
 import type { AppMiddleware, RequestState } from '../../src/http/request-state.ts';
 import { checkRequestTarget } from '../../src/http/request-target.ts';
@@ -123,7 +123,7 @@ export async function startApp(route: AppMiddleware, options: AppOptions = {}): 
   if (options.router) app.use(options.router.routes()).use(options.router.allowedMethods());
   app.use(route);
 
-  const pinOrigin = createPinOrigin({ publicUrl, trustProxy });
+  const pinOrigin = createPinOrigin({ publicUrl, addressOf: createClientAddresses({ trustProxy }) });
   const callback = app.callback();
   handler = (req, res) => {
     pinOrigin(req);

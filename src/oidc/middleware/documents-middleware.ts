@@ -2,6 +2,7 @@ import { promisify } from 'node:util';
 import { brotliCompress, gzip } from 'node:zlib';
 import type { Context } from 'koa';
 import { sha256 } from '../../lib/ids.ts';
+import type { TenantContext } from '../provider-deps.ts';
 
 /** Discovery and JWKS: built once for each provider, then served from memory, whatever the database does. */
 const PATHS = new Set([
@@ -16,9 +17,12 @@ interface Document {
   encodings: { identity: Buffer; gzip: Buffer; br: Buffer };
 }
 
-export function documentsMiddleware({ maxAgeSeconds }: { maxAgeSeconds: number }) {
+export function documentsMiddleware({
+  settings,
+  documents: answers,
+}: Pick<TenantContext, 'settings' | 'documents'>) {
   const documents = new Map<string, Promise<Document>>();
-  const cacheControl = `public, max-age=${maxAgeSeconds}`;
+  const cacheControl = `public, max-age=${settings.jwksMaxAgeSeconds}`;
 
   return async (ctx: Context, next: () => Promise<unknown>): Promise<void> => {
     if ((ctx.method !== 'GET' && ctx.method !== 'HEAD') || !PATHS.has(ctx.path)) {
@@ -26,17 +30,21 @@ export function documentsMiddleware({ maxAgeSeconds }: { maxAgeSeconds: number }
       return;
     }
 
-    let document = documents.get(ctx.path);
-    if (!document) {
-      await next();
-      if (ctx.status !== 200) return;
-      document = prepare(ctx.body, ctx.response.get('Content-Type'));
-      documents.set(ctx.path, document);
+    const known = documents.get(ctx.path);
+    if (known) {
+      const body = serve(ctx, await known);
+      if (ctx.querystring === '') answers.keep(ctx.req, ctx.path, ctx.res, body);
+      return;
     }
+    await next();
+    if (ctx.status !== 200) return;
+    const document = prepare(ctx.body, ctx.response.get('Content-Type'));
+    documents.set(ctx.path, document);
     serve(ctx, await document);
   };
 
-  function serve(ctx: Context, { etag, type, encodings }: Document): void {
+  /** @returns what it answers with, if the caller does not have it already */
+  function serve(ctx: Context, { etag, type, encodings }: Document): Buffer | undefined {
     ctx.set('Access-Control-Allow-Origin', '*');
     ctx.set('Cache-Control', cacheControl);
     ctx.set('Vary', 'Accept-Encoding');
@@ -44,12 +52,14 @@ export function documentsMiddleware({ maxAgeSeconds }: { maxAgeSeconds: number }
     ctx.status = 200;
     if (ctx.fresh) {
       ctx.status = 304;
-      return;
+      return undefined;
     }
     const encoding = ctx.acceptsEncodings('br', 'gzip', 'identity') || 'identity';
     if (encoding !== 'identity') ctx.set('Content-Encoding', encoding);
     ctx.type = type;
-    ctx.body = encodings[encoding as keyof typeof encodings];
+    const body = encodings[encoding as keyof typeof encodings];
+    ctx.body = body;
+    return body;
   }
 }
 
