@@ -23,13 +23,16 @@ import { requestLog } from './http/request-log.ts';
 import { checkRequestTarget } from './http/request-target.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { localeRoutes } from './i18n/locale-routes.ts';
-import { requestLanguage } from './i18n/request-language.ts';
+import { fixedLanguage, requestLanguage } from './i18n/request-language.ts';
+import { SOURCE_LOCALE } from './i18n/translations.ts';
 import { createInteractionPages } from './interactions/pages.ts';
 import { createScreens } from './interactions/screens.ts';
 import { interactionRoutes } from './interactions/interaction-routes.ts';
 import type { Clock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
 import { createSafeFetch } from './lib/safe-fetch.ts';
+import { inboxRoutes } from './notifications/inbox-routes.ts';
+import { createInbox } from './notifications/inbox-store.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { measureUntilAnswered, requestMetrics } from './metrics/request-metrics.ts';
 import { StoreUnavailable } from './oidc/adapter/store-errors.ts';
@@ -136,6 +139,12 @@ export function createApp(options: AppOptions): App {
   app.use(assets.middleware);
   app.use(localeRoutes({ translations, publicUrl }).routes());
   if (options.demo) app.use(options.demo.router.routes());
+
+  if (services.mail.hasInbox) {
+    const inbox = createInbox({ db, sealer, mail: services.mail });
+    const language = fixedLanguage(translations.for(SOURCE_LOCALE));
+    app.use(inboxRoutes({ inbox, views, language }).routes() as unknown as Koa.Middleware<RequestState>);
+  }
 
   const setup = setupRoutes({
     setup: services.setup,

@@ -5,10 +5,13 @@ export function banner({
   config,
   demo,
   setup,
+  hasInbox,
 }: {
   config: Pick<Config, 'publicUrl'>;
   demo: { email: string; password: string; passwordFile: string } | undefined;
   setup: { url: string; expiresAt: Date } | undefined;
+  /** No mail server is configured, so mails can be read here. */
+  hasInbox: boolean;
 }): string {
   const lines = ['', `  Gatehouse is running at  ${config.publicUrl}`, ''];
   if (demo) {
@@ -20,6 +23,7 @@ export function banner({
       '',
     );
   }
+  if (hasInbox) lines.push(`  Read the mails it sends   ${config.publicUrl}/dev/mail`, '');
   if (setup) {
     lines.push(
       '  Make yourself the administrator (once, within 30 minutes)',

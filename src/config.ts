@@ -38,6 +38,15 @@ const keyList = z.string().transform((text, ctx) => {
   return keys;
 });
 
+const mailbox = z
+  .string()
+  .trim()
+  .max(320)
+  .regex(
+    /^(?:[^<>"\p{C}]*<)?[^\s<>"(),:;@[\\\]]+@[^\s<>"(),:;@[\\\]]+>?$/u,
+    'must be an address, or a name and an address such as Acme <no-reply@acme.com>',
+  );
+
 const httpUrl = z.url({ protocol: /^https?$/ }).transform((text) => text.replace(/\/+$/, ''));
 
 /** In the order of the reference. `secret` variables can also be given as a file, in `<NAME>_FILE`. */
@@ -80,6 +89,20 @@ export const environmentSchema = z.object({
       description:
         'Redis 7 or later, for several replicas: shared rate-limit counters and word of changes at once. Nothing is lost with it. Without it replicas count in PostgreSQL and look for changes twice a second.',
     }),
+  SMTP_URL: z
+    .string()
+    .regex(/^smtps?:\/\/[^/\s]+/, 'must start with smtp:// or smtps:// and name a server')
+    .refine((text) => URL.canParse(text), 'is not a URL')
+    .optional()
+    .meta({
+      secret: true,
+      description:
+        'Mail server, such as `smtp://user:password@mail.example.com:587`. `smtp://` demands STARTTLS except on loopback or with `?starttls=optional`; `smtps://` is encrypted from the start. Without it mails go to an inbox page in development, and in production nothing that needs mail is offered. See docs/mail.md.',
+    }),
+  GATEHOUSE_MAIL_FROM: mailbox.optional().meta({
+    description:
+      'Sender of mails, such as `Acme <no-reply@acme.com>`; a tenant can have its own. Default: `no-reply@` and the host of `PUBLIC_URL`.',
+  }),
   GATEHOUSE_DATA_DIR: z.string().min(1).default('.gatehouse').meta({
     description: 'Directory of the embedded database and of the secrets generated in development.',
   }),
@@ -312,6 +335,7 @@ function toConfig(env: Environment) {
     databasePool:
       env.GATEHOUSE_DATABASE_POOL ?? Math.max(2, Math.min(10, Math.floor(MOST_CONNECTIONS / workers))),
     redisUrl: env.REDIS_URL,
+    mail: toMail(env),
     dataDir: resolve(env.GATEHOUSE_DATA_DIR),
     migrateAtStart: env.GATEHOUSE_MIGRATE_AT_START,
     keys: env.GATEHOUSE_KEYS ?? [],
@@ -351,6 +375,14 @@ function toConfig(env: Environment) {
     graceMs: production ? 1000 : 0,
     demo: env.GATEHOUSE_DEMO ?? env.NODE_ENV === 'development',
   };
+}
+
+/** Undefined: mails cannot be sent, so what needs them is not offered. */
+function toMail(env: Environment): { smtpUrl: string | undefined; from: string } | undefined {
+  if (env.SMTP_URL === undefined && env.NODE_ENV === 'production') return undefined;
+  const { hostname } = new URL(env.PUBLIC_URL ?? 'http://localhost');
+  const domain = isLoopback(hostname) ? 'localhost' : hostname;
+  return { smtpUrl: env.SMTP_URL, from: env.GATEHOUSE_MAIL_FROM ?? `no-reply@${domain}` };
 }
 
 const METRICS_PORT = 9464;

@@ -11,6 +11,9 @@ import type { Clock } from './lib/clock.ts';
 import { createKeyRing } from './lib/key-ring.ts';
 import type { Logger } from './lib/logger.ts';
 import { createSealer } from './lib/sealer.ts';
+import { createMailService } from './notifications/mail-service.ts';
+import { parseSmtpUrl } from './notifications/smtp-url.ts';
+import { createSmtpTransport } from './notifications/smtp-transport.ts';
 import { revokeClientAccess, revokeUserAccess } from './oidc/adapter/revoke-access.ts';
 import { createResourceService } from './resources/resource-service.ts';
 import { resourceStore } from './resources/resource-store.ts';
@@ -46,6 +49,7 @@ const HASHER_QUEUE_PER_WORKER = 32;
 export function createServices({
   config,
   db: pool,
+  log,
   now = systemClock,
   tenantChanged = () => {},
 }: ServicesOptions) {
@@ -59,6 +63,16 @@ export function createServices({
     maxQueue: config.passwordHashers * HASHER_QUEUE_PER_WORKER,
   });
   const passwordPolicy = createPasswordPolicy({ minLength: config.passwordMinLength });
+
+  const mail = createMailService({
+    db,
+    sealer,
+    translations,
+    settings: config.mail,
+    transport:
+      config.mail?.smtpUrl === undefined ? undefined : createSmtpTransport(parseSmtpUrl(config.mail.smtpUrl)),
+    log,
+  });
 
   const keys = createKeyService({
     db,
@@ -119,6 +133,7 @@ export function createServices({
     sealer,
     hasher,
     passwordPolicy,
+    mail,
     tenants,
     keys,
     users,

@@ -9,6 +9,7 @@ import { SOURCE_LOCALE } from './i18n/translations.ts';
 import { createExpiryJob } from './jobs/expiry-job.ts';
 import { createKeyRotationJob } from './jobs/key-rotation-job.ts';
 import { createLogoutDeliveryJob } from './jobs/logout-delivery-job.ts';
+import { createMailDeliveryJob } from './jobs/mail-delivery-job.ts';
 import { createScheduler } from './jobs/scheduler.ts';
 import { createUserLifeCycleJob } from './jobs/user-life-cycle-job.ts';
 import { systemClock } from './lib/clock.ts';
@@ -144,9 +145,13 @@ export async function startGatehouse({
         createExpiryJob({ db, log }),
         createLogoutDeliveryJob({ db, registry: app.registry, log }),
         createUserLifeCycleJob({ db, users: services.users, eraseDays: config.userEraseDays, log }),
+        ...(config.mail ? [createMailDeliveryJob(services.mail)] : []),
       ],
     });
     if (duties.runsJobs) scheduler.start();
+    if (config.mail) services.mail.delivery.start();
+    else
+      log.warn('SMTP_URL is not set: sign-up, password reset and whatever else needs mail are not offered');
 
     const { port } = server;
     log.info({ port, host: config.host, publicUrl: config.publicUrl, version }, 'listening');
@@ -154,7 +159,7 @@ export async function startGatehouse({
       const setup = (await services.setup.isNeeded(tenant.id))
         ? await services.setup.issueLink(systemActor(tenant.id))
         : undefined;
-      print(banner({ config, demo: demo?.credentials, setup }));
+      print(banner({ config, demo: demo?.credentials, setup, hasInbox: services.mail.hasInbox }));
     }
 
     return {
@@ -163,7 +168,7 @@ export async function startGatehouse({
       metrics,
       async stop(options) {
         await server?.drain(options);
-        await Promise.all([scheduler.stop(), app.registry.stop()]);
+        await Promise.all([scheduler.stop(), app.registry.stop(), services.mail.delivery.stop()]);
         await close();
       },
     };

@@ -52,6 +52,8 @@ export const EVENT_TYPES = {
   'token.revoked': 'A single token was revoked.',
   'session.ended': 'A browser session was ended.',
 
+  'mail.failed': 'A mail could not be delivered and is not tried again; the reason says why.',
+
   'admin.link_issued': 'A single-use set-up link for an administrator was made.',
   'admin.created': 'An administrator account was set up.',
 

@@ -18,6 +18,7 @@ export const EXPIRING_TABLES = [
   'login_states',
   'one_time_tokens',
   'attempt_counters',
+  'mails',
 ] as const;
 
 const BATCH = 500;

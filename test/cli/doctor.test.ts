@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { startSmtpSink } from '../support/smtp-sink.ts';
 import { cliBench } from './support.ts';
 import type { CliBench, Json } from './support.ts';
 
@@ -63,6 +64,7 @@ describe('gatehouse doctor', () => {
         'migrations ok',
         'signing keys ok',
         'peppers ok',
+        'mail ok',
         'public URL ok',
       ],
     );
@@ -105,6 +107,19 @@ describe('gatehouse doctor', () => {
     assert.equal(exitCode, 1);
     assert.equal(byName.get('database').status, 'fail');
     assert.equal(JSON.stringify([...byName]).includes('hunter2secret'), false);
+  });
+
+  it('tells whether the mail server takes mails', async () => {
+    const sink = await startSmtpSink();
+
+    const up = await examine({ SMTP_URL: sink.url });
+    await sink.close();
+    const down = await examine({ SMTP_URL: sink.url.replace('smtp://', 'smtp://ana:hunter2secret@') });
+
+    assert.deepEqual(up.byName.get('mail').status, 'ok');
+    assert.deepEqual(down.byName.get('mail').status, 'fail');
+    assert.match(down.byName.get('mail').message, /does not answer/);
+    assert.equal(JSON.stringify([...down.byName]).includes('hunter2secret'), false);
   });
 
   it('fails when the keys do not open with the configured master key', async () => {

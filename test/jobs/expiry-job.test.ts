@@ -53,6 +53,10 @@ describe('expiry job', () => {
       });
     } else if (table === 'one_time_tokens') {
       await db(table).insert({ ...row, id: newId(), purpose: 'test', token_hash: hash });
+    } else if (table === 'mails') {
+      const id = newId();
+      const mail = { template: 'sign_up', locale: 'en', idempotency_key: id, is_requested: true };
+      await db(table).insert({ ...row, ...mail, id, recipient: 'ana@example.com' });
     } else if (table === 'login_states') {
       await db(table).insert({ ...row, id_hash: hash, client_id: 'app', state_sealed: 'x' });
     } else {
@@ -72,7 +76,12 @@ describe('expiry job', () => {
         ? ['id, purpose, token_hash', `gen_random_uuid(), 'test', ${values}`]
         : table === 'login_states'
           ? ['id_hash, client_id, state_sealed', `${values}, 'app', 'x'`]
-          : ['id_hash', values];
+          : table === 'mails'
+            ? [
+                'id, recipient, template, locale, idempotency_key, is_requested',
+                `gen_random_uuid(), 'ana@example.com', 'sign_up', 'en', i::text || random(), true`,
+              ]
+            : ['id_hash', values];
     await db.raw(
       `INSERT INTO ${table} (tenant_id, expires_at, ${columns})
        SELECT ?, ${expires}, ${expressions} FROM generate_series(1, ?) AS i`,

@@ -98,6 +98,7 @@ export async function startTestApp(
     graceMs: 0,
   });
   app.registry.start();
+  services.mail.delivery.start();
   changes.listen((id) => app.registry.changed(id));
 
   return {
@@ -116,7 +117,7 @@ export async function startTestApp(
     },
     async close() {
       await server.drain();
-      await app.registry.stop();
+      await Promise.all([app.registry.stop(), services.mail.delivery.stop()]);
       redis?.close();
       metrics?.stop();
     },

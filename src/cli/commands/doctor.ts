@@ -10,6 +10,7 @@ import { fail, ok } from '../doctor/check.ts';
 import type { Check } from '../doctor/check.ts';
 import { checkDatabase, checkMigrations } from '../doctor/check-database.ts';
 import { checkDataDir, checkNode } from '../doctor/check-machine.ts';
+import { checkMail } from '../doctor/check-mail.ts';
 import { checkPublicUrl } from '../doctor/check-public-url.ts';
 import { checkPeppers, checkSigningKeys } from '../doctor/check-secrets.ts';
 import { loadCliConfig, printReport, withDatabase } from '../session.ts';
@@ -55,7 +56,7 @@ async function examine(io: CliIo): Promise<Check[]> {
       fail('database', describeFailure(err, io.env).message, 'Check DATABASE_URL and the server it names.'),
     );
   }
-  return [...checks, await checkPublicUrl(config)];
+  return [...checks, await checkMail(config), await checkPublicUrl(config)];
 }
 
 async function examineDatabase({
