@@ -1,7 +1,10 @@
 import { z } from 'zod';
+import { prepared } from '../db/database.ts';
 import type { Db } from '../db/database.ts';
 import { sha256 } from '../lib/ids.ts';
 import type { Sealer } from '../lib/sealer.ts';
+import { ALL_HOLD } from '../oidc/adapter/deferred-writes.ts';
+import type { StatementPart } from '../oidc/adapter/deferred-writes.ts';
 
 /**
  * Where a sign-in stands, kept beside the engine's interaction and longer than it: an interaction that
@@ -46,20 +49,35 @@ const loginStateSchema = z.object({
 
 const KEPT_SECONDS = 24 * 3600;
 
+// Takes `rowOf`.
+const INSERT = `INSERT INTO login_states (tenant_id, id_hash, client_id, state_sealed, expires_at)
+  SELECT ?::uuid, ?::bytea, ?::text, ?::text, now() + make_interval(secs => ?::float8)`;
+
 /** States hold addresses and request parameters, so they are sealed; the interaction's uid is kept as its hash. */
 export function loginStateStore(db: Db, tenantId: string, sealer: Sealer) {
-  const keyOf = (uid: string) => ({ tenant_id: tenantId, id_hash: sha256(uid) });
   const placeOf = (hash: Buffer) => `login_states:state_sealed:${hash.toString('hex')}`;
 
+  function rowOf(uid: string, state: LoginState) {
+    const hash = sha256(uid);
+    const sealed = sealer.seal(JSON.stringify(state), placeOf(hash));
+    return [tenantId, hash, state.clientId, sealed, KEPT_SECONDS];
+  }
+
   async function findWithAge(uid: string): Promise<{ state: LoginState; ageSeconds: number } | undefined> {
-    const key = keyOf(uid);
-    const row = await db('login_states')
-      .where(key)
-      .where('expires_at', '>', db.fn.now())
-      .first('state_sealed', db.raw('extract(epoch FROM now() - created_at)::float8 AS age_seconds'));
-    if (!row) return undefined;
-    const state = JSON.parse(sealer.open(row.state_sealed, placeOf(key.id_hash)));
-    return { state: loginStateSchema.parse(state), ageSeconds: row.age_seconds };
+    const hash = sha256(uid);
+    const { rows } = await prepared<{ state_sealed: string; age_seconds: number }>(
+      db,
+      'login-state-find',
+      `SELECT state_sealed, extract(epoch FROM now() - created_at)::float8 AS age_seconds
+         FROM login_states WHERE tenant_id = ? AND id_hash = ? AND expires_at > now()`,
+      [tenantId, hash],
+    );
+    const [row] = rows;
+    return row && { state: open(row.state_sealed, hash), ageSeconds: row.age_seconds };
+  }
+
+  function open(sealed: string, hash: Buffer): LoginState {
+    return loginStateSchema.parse(JSON.parse(sealer.open(sealed, placeOf(hash))));
   }
 
   return {
@@ -67,17 +85,20 @@ export function loginStateStore(db: Db, tenantId: string, sealer: Sealer) {
     find: async (uid: string): Promise<LoginState | undefined> => (await findWithAge(uid))?.state,
 
     async save(uid: string, state: LoginState): Promise<void> {
-      const key = keyOf(uid);
-      const fields = {
-        client_id: state.clientId,
-        state_sealed: sealer.seal(JSON.stringify(state), placeOf(key.id_hash)),
-        expires_at: db.raw('now() + make_interval(secs => ?)', [KEPT_SECONDS]),
-        updated_at: db.fn.now(),
-      };
-      await db('login_states')
-        .insert({ ...key, ...fields })
-        .onConflict(['tenant_id', 'id_hash'])
-        .merge(fields);
+      await prepared(
+        db,
+        'login-state-save',
+        `${INSERT} ON CONFLICT (tenant_id, id_hash) DO UPDATE SET
+           state_sealed = excluded.state_sealed, expires_at = excluded.expires_at, updated_at = now()`,
+        rowOf(uid, state),
+      );
     },
+
+    /** As a part of what the interaction's request writes. */
+    inserted: (uid: string, state: LoginState): StatementPart => ({
+      name: '+state',
+      sql: `${INSERT} WHERE ${ALL_HOLD}`,
+      bindings: rowOf(uid, state),
+    }),
   };
 }

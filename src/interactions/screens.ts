@@ -35,8 +35,11 @@ export function createScreens(deps: {
         restarts: restartsOf(ctx.query),
       };
       await guarded(async () => {
-        const trx = (await currentUnitOfWork()?.writer()) ?? db;
-        await loginStateStore(trx, tenant.id, sealer).save(interaction.uid, state);
+        const unit = currentUnitOfWork();
+        const store = loginStateStore(db, tenant.id, sealer);
+        if (unit?.isOptimistic) unit.deferred.write('login_state', store.inserted(interaction.uid, state));
+        else
+          await loginStateStore((await unit?.writer()) ?? db, tenant.id, sealer).save(interaction.uid, state);
       });
       return `${mountPath}/interaction/${interaction.uid}`;
     },

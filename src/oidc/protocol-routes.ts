@@ -1,6 +1,7 @@
 import type { Middleware } from 'koa';
 import { readForm } from '../http/body.ts';
 import { ROUTES } from './configuration/features.ts';
+import { isToBeRepeated } from './middleware/unit-of-work-middleware.ts';
 import type { TenantState } from './tenant-state.ts';
 
 const EXACT = new Set<string>([
@@ -41,5 +42,7 @@ export const protocolRoutes: Middleware<TenantState> = async (ctx, next) => {
     return;
   }
   ctx.respond = false;
-  await ctx.state.tenantProvider.handle(ctx.req, ctx.res);
+  const { handle } = ctx.state.tenantProvider;
+  await handle(ctx.req, ctx.res);
+  if (isToBeRepeated(ctx)) await handle(ctx.req, ctx.res);
 };

@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { tokenResponses } from '../lib/instruments.ts';
 import { requestStateOf } from '../http/request-state.ts';
+import { LocksNeeded } from './adapter/unit-of-work.ts';
 
 const REFUSALS = [
   'authorization.error',
@@ -57,6 +58,8 @@ interface EngineError extends Error {
 }
 
 function logRefusal(name: string, ctx: KoaContextWithOIDC, err: EngineError): void {
+  // Done once more, with another end.
+  if (err instanceof LocksNeeded) return;
   // Answered in the engine's place, see jwt-tokens-middleware.
   if (err.error === 'unsupported_token_type') return;
   const state = requestStateOf(ctx);

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import type { Knex } from 'knex';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { revokeClientAccess, revokeUserAccess } from '../../src/oidc/adapter/revoke-access.ts';
 import { GOOD_PASSWORD, startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
 import { startReplicas } from '../support/replicas.ts';
@@ -32,16 +34,14 @@ describe('requests that meet on two server processes', function () {
     Promise.all(Array.from({ length: count }, (_, index) => work(index)));
   const codeOf = (page: Page) => (page.location ? new URL(page.location).searchParams.get('code') : null);
 
-  /** Holds a user's sessions until everybody the work sends stands in front of them, and while `meanwhile` runs. */
+  /** Holds what is locked until everybody the work sends stands in front of it, and while `meanwhile` runs. */
   async function whileLocked<Result>(
-    userId: string,
+    lock: (trx: Knex.Transaction) => PromiseLike<unknown>,
     work: () => Promise<Result>[],
-    meanwhile: () => Promise<unknown> = async () => {},
+    meanwhile: (trx: Knex.Transaction) => Promise<unknown> = async () => {},
   ): Promise<Result[]> {
     const trx = await app.db.transaction();
-    await trx('oidc_models')
-      .where({ tenant_id: tenant.tenant.id, model: 'Session', account_id: userId })
-      .forUpdate();
+    await lock(trx);
     const { rows } = await trx.raw('SELECT pg_backend_pid() AS pid');
     const results = work();
     for (let waiting = 0; waiting < results.length; ) {
@@ -54,10 +54,18 @@ describe('requests that meet on two server processes', function () {
       );
       ({ waiting } = blocked.rows[0]);
     }
-    await meanwhile();
+    await meanwhile(trx);
     await trx.commit();
     return Promise.all(results);
   }
+
+  const sessionsOf = (userId: string) => (trx: Knex.Transaction) =>
+    trx('oidc_models')
+      .where({ tenant_id: tenant.tenant.id, model: 'Session', account_id: userId })
+      .forUpdate();
+
+  /** Requests have read everything when they come to write. */
+  const allWrites = (trx: Knex.Transaction) => trx.raw('LOCK TABLE ONLY oidc_models IN SHARE MODE');
 
   it('accepts a client assertion once', async () => {
     const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
@@ -165,7 +173,7 @@ describe('requests that meet on two server processes', function () {
     await first.signIn(agent);
 
     // Both wait for the session, so the second one begins with what it was before the first one.
-    const pages = await whileLocked(first.user.id, () =>
+    const pages = await whileLocked(sessionsOf(first.user.id), () =>
       [0, 1].map((index) => agent.get(at(index, rp.authorizationUrl()))),
     );
 
@@ -180,19 +188,32 @@ describe('requests that meet on two server processes', function () {
   it('authorizes with another grant when the one it found ends meanwhile', async () => {
     const rp = await createRelyingParty(app, tenant, { firstParty: true });
     const agent = createUserAgent();
-    const { code = '' } = await rp.signIn(agent);
-    const { body } = await rp.redeem(code);
+    await rp.signIn(agent);
 
     const [page] = await whileLocked(
-      rp.user.id,
+      allWrites,
       () => [agent.get(rp.authorizationUrl({ prompt: 'none' }))],
-      () => rp.call('/revoke', { token: body.refresh_token ?? '' }),
+      (trx) => revokeClientAccess(trx, tenant.tenant.id, rp.clientId),
     );
 
     const arrived = page && (await agent.follow(page, app.url));
     const answer = await rp.redeem((arrived && codeOf(arrived)) ?? '');
     assert.equal(answer.status, 200, arrived?.location);
     assert.equal((await rp.refresh(answer.body.refresh_token ?? '')).status, 200);
+  });
+
+  it('gives no code for a session that ends between its reading and the code', async () => {
+    const rp = await createRelyingParty(app, tenant, { firstParty: true });
+    const agent = createUserAgent();
+    await rp.signIn(agent);
+
+    const [page] = await whileLocked(
+      allWrites,
+      () => [agent.get(rp.authorizationUrl({ prompt: 'none' }))],
+      (trx) => revokeUserAccess(trx, tenant.tenant.id, rp.user.id),
+    );
+
+    assert.equal(new URL(page?.location ?? '').searchParams.get('error'), 'login_required');
   });
 
   it('never lets a request under way undo a logout', async () => {

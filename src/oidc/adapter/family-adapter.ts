@@ -1,13 +1,14 @@
 import { errors } from 'oidc-provider';
 import { toAccount } from './account-read.ts';
 import type { AdapterDeps, ModelAdapter } from './adapter-factory.ts';
+import { inserted, isLiveGrant } from './deferred-models.ts';
 import { holdGate } from './family-gate.ts';
 import { recordTokenRevoked } from './token-events.ts';
 import { consumeModel, findFamily, findUnusedRefreshToken, killModel, saveModel } from './model-store.ts';
 import type { FamilyRow } from './model-store.ts';
 import { successorIds } from './refresh-successor.ts';
 import { fromStored, hasForeignPrefix } from './stored-model.ts';
-import type { StoredModel } from './stored-model.ts';
+import type { ModelPayload, StoredModel } from './stored-model.ts';
 import { currentUnitOfWork } from './unit-of-work.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
@@ -47,6 +48,7 @@ export function familyAdapter(model: FamilyModel, deps: AdapterDeps): ModelAdapt
         model === 'RefreshToken' ? Math.max(expiresInSeconds, deps.refreshAbsoluteSeconds) : expiresInSeconds;
       if (unit?.kind === 'token')
         unit.pending.saves.push({ model, id, payload, expiresInSeconds: keptSeconds });
+      else if (unit?.isOptimistic) deferSave(unit, id, payload, keptSeconds);
       else await saveModel((await unit?.writer()) ?? db, tenantId, model, id, payload, keptSeconds);
     },
 
@@ -67,6 +69,13 @@ export function familyAdapter(model: FamilyModel, deps: AdapterDeps): ModelAdapt
       if (killed && unit && model === 'AccessToken') await recordTokenRevoked(writer, unit.actor, id, killed);
     },
   };
+
+  function deferSave(unit: UnitOfWork, id: string, payload: ModelPayload, expiresInSeconds: number): void {
+    const { grantId } = payload;
+    // A grant of the same statement cannot be seen by it.
+    if (grantId && grantId !== unit.newGrantId) unit.deferred.guard('grant', isLiveGrant(tenantId, grantId));
+    unit.deferred.write(model, inserted(tenantId, model, id, payload, expiresInSeconds));
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { recordEvent } from '../../events/record-event.ts';
 import type { AdapterDeps, ModelAdapter } from './adapter-factory.ts';
+import { inserted } from './deferred-models.ts';
 import { findModel, killModel, saveModel } from './model-store.ts';
 import { fromStored } from './stored-model.ts';
 import { currentUnitOfWork } from './unit-of-work.ts';
@@ -19,6 +20,11 @@ export function grantAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
 
     async save(id, payload, expiresInSeconds) {
       const unit = currentUnitOfWork();
+      if (unit?.isOptimistic && unit.grants.get(id) === undefined) {
+        unit.newGrantId = id;
+        unit.deferred.write('grant', inserted(tenantId, 'Grant', id, payload, expiresInSeconds));
+        return;
+      }
       unit?.grants.delete(id);
       await saveModel((await unit?.writer()) ?? db, tenantId, 'Grant', id, payload, expiresInSeconds);
     },

@@ -1,9 +1,11 @@
 import { errors } from 'oidc-provider';
 import type { AdapterDeps, ModelAdapter } from './adapter-factory.ts';
+import { ended, inserted, isUnchanged, updated } from './deferred-models.ts';
 import { findModel, killModel, saveModel } from './model-store.ts';
 import { hashId } from './stored-model.ts';
 import type { ModelPayload, StoredModel } from './stored-model.ts';
 import { currentUnitOfWork } from './unit-of-work.ts';
+import type { UnitOfWork } from './unit-of-work.ts';
 
 /**
  * A pause of an authorization request for the person. Its payload names the browser's session and the
@@ -13,47 +15,67 @@ export function interactionAdapter({ db, tenantId, sealer }: AdapterDeps): Model
   return {
     async find(id) {
       const unit = currentUnitOfWork();
-      if (unit?.kind !== 'browser') {
-        const stored = await findModel((await unit?.reader()) ?? db, tenantId, 'Interaction', id);
-        return stored && { ...open(stored), jti: id };
-      }
-      // Under the lock it stays as it was read, until this very request saves it.
-      if (!unit.interactions.has(id)) {
-        const stored = await findModel(await unit.transaction(), tenantId, 'Interaction', id, 'for update');
-        unit.interactions.set(id, stored);
-      }
-      const locked = unit.interactions.get(id);
-      if (!locked) return undefined;
-      const payload = open(locked);
-      unit.signsIn = isSignIn(payload);
+      const stored = unit ? await findOnce(unit, id) : await findModel(db, tenantId, 'Interaction', id);
+      if (!stored) return undefined;
+      const payload = open(stored);
+      if (unit) unit.signsIn = isSignIn(payload);
       return { ...payload, jti: id };
     },
 
     async save(id, payload, expiresInSeconds) {
-      currentUnitOfWork()?.interactions.delete(id);
+      const unit = currentUnitOfWork();
       const { jti: _jti, ...rest } = payload;
       const sealed: ModelPayload = { sealed: sealer.seal(JSON.stringify(rest), placeOf(id)) };
-      await saveModel(
-        (await currentUnitOfWork()?.writer()) ?? db,
-        tenantId,
-        'Interaction',
-        id,
-        sealed,
-        expiresInSeconds,
-      );
+      if (unit?.isOptimistic) {
+        const known = unit.interactions.get(id);
+        if (known) unit.deferred.guard('interaction', isAsRead(id, known));
+        unit.deferred.write(
+          'interaction',
+          known
+            ? updated(tenantId, 'Interaction', { before: id, id }, sealed, expiresInSeconds)
+            : inserted(tenantId, 'Interaction', id, sealed, expiresInSeconds),
+        );
+        if (known) unit.interactions.set(id, { ...known, payload: sealed });
+        return;
+      }
+      unit?.interactions.delete(id);
+      await saveModel((await unit?.writer()) ?? db, tenantId, 'Interaction', id, sealed, expiresInSeconds);
     },
 
     async destroy(id) {
-      currentUnitOfWork()?.interactions.delete(id);
-      const killed = await killModel(
-        (await currentUnitOfWork()?.writer()) ?? db,
-        tenantId,
-        'Interaction',
-        id,
-      );
+      const unit = currentUnitOfWork();
+      const known = unit?.interactions.get(id);
+      if (unit?.isOptimistic && known) {
+        unit.deferred.guard('interaction', isAsRead(id, known));
+        unit.deferred.write('interaction', ended(tenantId, 'Interaction', id));
+        return;
+      }
+      unit?.interactions.delete(id);
+      const killed = await killModel((await unit?.writer()) ?? db, tenantId, 'Interaction', id);
       if (!killed) throw new errors.SessionNotFound('interaction session not found');
     },
   };
+
+  /** Locked or guarded, it counts as it was read until this very request saves it. */
+  async function findOnce(unit: UnitOfWork, id: string): Promise<StoredModel | undefined> {
+    if (!unit.interactions.has(id)) {
+      const isLocked = unit.kind === 'browser' && !unit.isOptimistic;
+      const reader = isLocked ? await unit.transaction() : await unit.reader();
+      const stored = await findModel(
+        reader,
+        tenantId,
+        'Interaction',
+        id,
+        isLocked ? 'for update' : undefined,
+      );
+      unit.interactions.set(id, stored);
+    }
+    return unit.interactions.get(id);
+  }
+
+  function isAsRead(id: string, { version }: StoredModel) {
+    return isUnchanged(tenantId, 'Interaction', id, String(version));
+  }
 
   function open(stored: StoredModel): ModelPayload {
     const { sealed } = stored.payload;

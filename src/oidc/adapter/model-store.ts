@@ -15,6 +15,8 @@ import type { ModelPayload, StoredModel } from './stored-model.ts';
 
 const COLUMNS = 'id_hash, payload, consumed_at, dead_at';
 
+const VERSIONED: ReadonlySet<string> = new Set<ModelName>(['Interaction', 'Session']);
+
 /** A live or consumed row; dead and missing ones are both undefined. */
 export async function findModel(
   db: Db,
@@ -26,7 +28,7 @@ export async function findModel(
   const { rows } = await prepared<StoredModel>(
     db,
     `oidc_find_${model}${lock ? '_lock' : ''}`,
-    `SELECT ${COLUMNS} FROM oidc_models
+    `SELECT ${COLUMNS} ${VERSIONED.has(model) ? ', xmin::text AS version' : ''} FROM oidc_models
       WHERE tenant_id = ? AND model = '${model}' AND id_hash = ? AND dead_at IS NULL ${lock ?? ''}`,
     [tenantId, hashId(id)],
   );
@@ -34,25 +36,26 @@ export async function findModel(
 }
 
 /**
- * The browser's session, locked, together with the person and the grant it has with a client: what an
- * authorization request asks for.
+ * The browser's session together with the person and the grant it has with a client: what an authorization
+ * request asks for.
  */
-export async function findSessionForUpdate(
+export async function findSession(
   db: Db,
   tenantId: string,
   id: string,
   clientId: string | undefined,
+  lock?: 'for update',
 ): Promise<SessionRow | undefined> {
   const { rows } = await prepared<SessionRow>(
     db,
-    'oidc_session_lock',
-    `SELECT s.id_hash, s.payload, s.consumed_at, s.dead_at, g.payload AS grant_payload, g.id_hash AS grant_id_hash, ${ACCOUNT_COLUMNS}
+    `oidc_session${lock ? '_lock' : ''}`,
+    `SELECT s.id_hash, s.payload, s.consumed_at, s.dead_at, s.xmin::text AS version, g.payload AS grant_payload, g.id_hash AS grant_id_hash, ${ACCOUNT_COLUMNS}
        FROM oidc_models s
        ${ACCOUNT_JOIN('s')}
        LEFT JOIN oidc_models g ON g.tenant_id = s.tenant_id AND g.model = 'Grant' AND g.dead_at IS NULL
              AND g.id_hash = sha256(convert_to(s.payload #>> ARRAY['authorizations', ?::text, 'grantId'], 'UTF8'))
       WHERE s.tenant_id = ? AND s.model = 'Session' AND s.id_hash = ? AND s.dead_at IS NULL
-        FOR UPDATE OF s`,
+      ${lock ? 'FOR UPDATE OF s' : ''}`,
     [clientId ?? null, tenantId, hashId(id)],
   );
   return rows[0];

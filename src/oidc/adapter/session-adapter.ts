@@ -3,7 +3,8 @@ import type { Db } from '../../db/database.ts';
 import { recordEvent } from '../../events/record-event.ts';
 import { toAccount } from './account-read.ts';
 import type { AdapterDeps, ModelAdapter } from './adapter-factory.ts';
-import { findModel, findSessionByUid, findSessionForUpdate, killModel, saveModel } from './model-store.ts';
+import { inserted, isAlive, isUnchanged, updated } from './deferred-models.ts';
+import { findModel, findSession, findSessionByUid, killModel, saveModel } from './model-store.ts';
 import type { SessionRow } from './model-store.ts';
 import { StoreUnavailable } from './store-errors.ts';
 import { fromStored, hashId, toStored } from './stored-model.ts';
@@ -15,9 +16,10 @@ import type { UnitOfWork } from './unit-of-work.ts';
 const TOUCH_SHARE = 0.02;
 
 /**
- * The browser's session. Authorization and logout lock its row for as long as they run, so a request
- * under way cannot undo a logout and parallel tabs lose nothing. The row keeps its uid for life; a new
- * id replaces the old one in place.
+ * The browser's session. What an authorization request writes stands only if the session is then as it was
+ * read; otherwise, and at logout, its row is locked for as long as the request runs. So a request under way
+ * cannot undo a logout, and parallel tabs lose nothing. The row keeps its uid for life; a new id replaces
+ * the old one in place.
  */
 export function sessionAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
   return {
@@ -28,8 +30,11 @@ export function sessionAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
         return stored && fromStored(id, stored);
       }
 
-      const stored = await findSessionForUpdate(await unit.transaction(), tenantId, id, unit.clientId);
+      const stored = unit.isOptimistic
+        ? await findSession(await unit.reader(), tenantId, id, unit.clientId)
+        : await findSession(await unit.transaction(), tenantId, id, unit.clientId, 'for update');
       if (!stored?.payload.uid) return undefined;
+      if (unit.isOptimistic) unit.deferred.guard('session', isAlive(tenantId, 'Session', id));
       unit.session = { id, uid: stored.payload.uid, stored, destroyed: false };
       rememberSession(unit, stored);
       return fromStored(id, stored);
@@ -49,12 +54,25 @@ export function sessionAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
       const unit = currentUnitOfWork();
       const known = unit?.session?.uid === payload.uid ? unit?.session : undefined;
       if (!known) {
+        if (unit?.isOptimistic) {
+          unit.deferred.write('session', inserted(tenantId, 'Session', id, payload, expiresInSeconds));
+          return;
+        }
         await saveModel((await unit?.writer()) ?? db, tenantId, 'Session', id, payload, expiresInSeconds);
         return;
       }
 
       known.destroyed = false;
-      if (known.id === id && isUnchanged(known.stored.payload, payload, expiresInSeconds)) return;
+      if (known.id === id && isSame(known.stored.payload, payload, expiresInSeconds)) return;
+      if (unit?.isOptimistic) {
+        const { id: before, stored } = known;
+        unit.deferred.guard('session', isUnchanged(tenantId, 'Session', before, String(stored.version)));
+        unit.deferred.write(
+          'session',
+          updated(tenantId, 'Session', { before, id }, payload, expiresInSeconds),
+        );
+        return;
+      }
       await updateSession(
         await (unit as UnitOfWork).transaction(),
         tenantId,
@@ -128,7 +146,7 @@ async function updateSession(
   if (rowCount !== 1) throw new StoreUnavailable(new Error('the session row is gone under its lock'));
 }
 
-function isUnchanged(before: ModelPayload, after: ModelPayload, expiresInSeconds: number): boolean {
+function isSame(before: ModelPayload, after: ModelPayload, expiresInSeconds: number): boolean {
   const extendedBy = (after.exp ?? 0) - (before.exp ?? 0);
   return extendedBy < expiresInSeconds * TOUCH_SHARE && comparable(before) === comparable(after);
 }

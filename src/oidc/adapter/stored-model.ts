@@ -7,6 +7,8 @@ export interface StoredModel {
   payload: ModelPayload;
   consumed_at: Date | null;
   dead_at: Date | null;
+  /** Of the row as it was read; every change of it makes another one. */
+  version?: string;
 }
 
 /** What a model of the engine saves; only the members the store itself looks at are named. */

@@ -1,10 +1,21 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Knex } from 'knex';
+import { errors } from 'oidc-provider';
 import type { Db } from '../../db/database.ts';
 import type { Actor } from '../../http/actor.ts';
 import type { StoredAccount } from './account-read.ts';
+import { DeferredWrites } from './deferred-writes.ts';
 import type { StoredModel } from './stored-model.ts';
 import type { PendingWrites } from './token-writes.ts';
+
+/** A request that locked nothing turns out to need locks; it is done again, and nobody hears of this. */
+export class LocksNeeded extends errors.OIDCProviderError {
+  constructor() {
+    super(503, 'temporarily_unavailable');
+    this.expose = true;
+    this.allow_redirect = false;
+  }
+}
 
 /**
  * What one protocol request does to the store. The protocol engine reads, checks and writes in separate
@@ -14,6 +25,14 @@ import type { PendingWrites } from './token-writes.ts';
  */
 export class UnitOfWork {
   readonly kind: UnitOfWorkKind;
+  /**
+   * Nothing is locked when it is read; what the request writes waits for its end and stands only if what it
+   * builds on is unchanged by then. Whatever does not fit into that asks for locks, and begins anew.
+   */
+  readonly isOptimistic: boolean;
+  readonly deferred = new DeferredWrites();
+  /** The optimism was in vain: the request is to be done once more, with locks. */
+  needsLocks = false;
   /** Of an authorization request: whose grant to read along with the session. */
   readonly clientId: string | undefined;
   /** Grants and sessions read along with a token, so that the engine's next question costs nothing. */
@@ -31,6 +50,8 @@ export class UnitOfWork {
   rotatedTokenId: string | undefined;
   /** Set when a client repeats a refresh whose answer it lost: the successor that exists already. */
   repeatedSuccessorId: string | undefined;
+  /** A grant whose insert is deferred. */
+  newGrantId: string | undefined;
   /** Grants are read to be extended: of two extensions at once none may be lost. */
   locksGrants = false;
   /** A token that was presented after it had been used. */
@@ -49,6 +70,7 @@ export class UnitOfWork {
   constructor(options: UnitOfWorkOptions) {
     this.#db = options.db;
     this.kind = options.kind;
+    this.isOptimistic = options.isOptimistic ?? false;
     this.#actor = options.actor;
     this.clientId = options.clientId;
   }
@@ -58,9 +80,16 @@ export class UnitOfWork {
     return this.#actor();
   }
 
-  /** The transaction, opened at the first call. */
+  /**
+   * The transaction, opened at the first call.
+   * @throws LocksNeeded where there is to be none
+   */
   async transaction(): Promise<Knex.Transaction> {
     this.#refuseAfterFailure();
+    if (this.isOptimistic) {
+      this.needsLocks = true;
+      throw new LocksNeeded();
+    }
     this.#transaction ??= this.#db.transaction();
     return this.#transaction;
   }
@@ -90,6 +119,12 @@ export class UnitOfWork {
 
   get isOpen(): boolean {
     return this.#transaction !== undefined;
+  }
+
+  /** Brings the deferred writes to the database. @returns false when it has to be done again with locks */
+  async writeDeferred(): Promise<boolean> {
+    if (!this.needsLocks && !(await this.deferred.run(await this.reader()))) this.needsLocks = true;
+    return !this.needsLocks;
   }
 
   onEnd(callback: () => void): void {
@@ -127,6 +162,8 @@ interface UnitOfWorkOptions {
   /** Asked when there is something to record: by then the request has told who sent it. */
   actor: () => Actor;
   clientId?: string | undefined;
+  /** Of the kind browser. */
+  isOptimistic?: boolean;
 }
 
 const storage = new AsyncLocalStorage<UnitOfWork>();

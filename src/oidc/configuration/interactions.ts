@@ -1,7 +1,7 @@
 import { errors, interactionPolicy } from 'oidc-provider';
 import type { Configuration, Interaction, KoaContextWithOIDC } from 'oidc-provider';
 import { GrantEnded } from '../adapter/store-errors.ts';
-import { currentUnitOfWork } from '../adapter/unit-of-work.ts';
+import { currentUnitOfWork, LocksNeeded } from '../adapter/unit-of-work.ts';
 import type { TenantContext } from '../provider-deps.ts';
 
 const { Check, Prompt, base } = interactionPolicy;
@@ -35,6 +35,8 @@ export function interactionsConfiguration(context: TenantContext) {
       url: (ctx: KoaContextWithOIDC, interaction: Interaction) => screens.start(context, ctx, interaction),
     },
     renderError: async (ctx, out, err) => {
+      // Nobody will see an answer: the request is done once more.
+      if (err instanceof LocksNeeded) return;
       if (err instanceof GrantEnded) repeat(ctx);
       else await screens.error(context, ctx, out, err);
     },

@@ -1,3 +1,4 @@
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { errors } from 'oidc-provider';
 import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
@@ -5,13 +6,21 @@ import { DatabaseError } from 'pg';
 import { isDatabaseUnavailable } from '../../db/database-errors.ts';
 import { settleSession } from '../adapter/session-adapter.ts';
 import { StoreUnavailable } from '../adapter/store-errors.ts';
-import { inUnitOfWork } from '../adapter/unit-of-work.ts';
+import { inUnitOfWork, LocksNeeded } from '../adapter/unit-of-work.ts';
 import type { UnitOfWork, UnitOfWorkKind } from '../adapter/unit-of-work.ts';
 import { ROUTES } from '../configuration/features.ts';
 import type { TenantContext } from '../provider-deps.ts';
 import { settleTokens } from './settle-tokens.ts';
 import type { Actor } from '../../http/actor.ts';
 import { anonymousActor, requestStateOf } from '../../http/request-state.ts';
+
+/** Requests that lost a race with another one: they are to be done once more, with locks. */
+const again = new WeakSet<IncomingMessage>();
+
+/** Whether there is no answer yet, and the engine is to be asked once more. */
+export function isToBeRepeated({ req }: { req: IncomingMessage }): boolean {
+  return again.has(req);
+}
 
 /**
  * Every protocol request is one unit of work. It is committed before the bytes leave, also when the
@@ -22,11 +31,14 @@ export function unitOfWorkMiddleware(provider: Provider, context: TenantContext)
 
   return async (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> => {
     const kind = kindOf(ctx.method, ctx.path);
+    const isOptimistic = kind === 'browser' && !again.has(ctx.req) && isSimple(ctx);
+    const headersBefore = { ...ctx.res.getHeaders() };
     try {
       const { client_id: clientId } = ctx.query;
       const options = {
         db,
         kind,
+        isOptimistic,
         actor: () => actorOf(ctx, tenant.id),
         ...(typeof clientId === 'string' && !clientId.includes('\0') ? { clientId } : {}),
       };
@@ -41,12 +53,25 @@ export function unitOfWorkMiddleware(provider: Provider, context: TenantContext)
         await settleTokens(provider, context, unit, ctx);
         await endReusedFamily(provider, unit, ctx);
         await settleSession(unit, tenant.id);
+        if (isOptimistic && (ctx.status < 500 || unit.needsLocks) && !(await unit.writeDeferred())) {
+          beginAnew(ctx, headersBefore);
+          return false;
+        }
         return ctx.status < 500;
       });
     } catch (err) {
-      await answerFailure(ctx, err);
+      if (err instanceof LocksNeeded) beginAnew(ctx, headersBefore);
+      else await answerFailure(ctx, err);
     }
   };
+
+  /** Nothing was written and nothing has left; what the engine had prepared is forgotten. */
+  function beginAnew(ctx: KoaContextWithOIDC, headersBefore: OutgoingHttpHeaders): void {
+    again.add(ctx.req);
+    for (const name of ctx.res.getHeaderNames()) ctx.res.removeHeader(name);
+    ctx.set(headersBefore as Record<string, string>);
+    ctx.respond = false;
+  }
 
   /** What the engine had prepared must not leave: it says things that did not happen. */
   async function answerFailure(ctx: KoaContextWithOIDC, cause: unknown): Promise<void> {
@@ -85,6 +110,11 @@ function kindOf(method: string, path: string): UnitOfWorkKind {
   if (method === 'POST' && path === ROUTES.revocation) return 'write';
   if (path.startsWith(ROUTES.authorization) || path.startsWith(ROUTES.end_session)) return 'browser';
   return 'read';
+}
+
+/** Pushed requests are used up, and signing out touches more than the session: both want locks anyway. */
+function isSimple({ path, query }: KoaContextWithOIDC): boolean {
+  return path.startsWith(ROUTES.authorization) && query['request_uri'] === undefined;
 }
 
 /**

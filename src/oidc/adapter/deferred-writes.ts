@@ -1,0 +1,71 @@
+import type { Knex } from 'knex';
+import { prepared } from '../../db/database.ts';
+import type { Db } from '../../db/database.ts';
+import { sha256 } from '../../lib/ids.ts';
+
+/** A part of one statement; its name stands for its text. */
+export interface StatementPart {
+  name: string;
+  sql: string;
+  bindings: readonly Knex.RawBinding[];
+}
+
+/** The condition of every deferred write. */
+export const ALL_HOLD = 'EXISTS (SELECT 1 FROM all_hold)';
+
+/**
+ * The writes of a request that locked nothing when it read. They go to the database as one statement, which
+ * first looks whether what they build on is still as it was: either all of them happen or none does.
+ */
+export class DeferredWrites {
+  readonly #guards = new Map<string, StatementPart>();
+  readonly #writes = new Map<string, StatementPart>();
+
+  /**
+   * @param subject what is guarded; the last guard of a subject counts, at the place of its first one, which is
+   *   the order in which rows are locked
+   * @param guard selects a row while it holds
+   */
+  guard(subject: string, guard: StatementPart): void {
+    this.#guards.set(subject, guard);
+  }
+
+  /**
+   * @param subject what is written; the last write of a subject counts
+   * @param write under the condition `ALL_HOLD`
+   */
+  write(subject: string, write: StatementPart): void {
+    this.#writes.set(subject, write);
+  }
+
+  /** @returns false when something did not hold any more, and nothing was written */
+  async run(db: Db): Promise<boolean> {
+    if (this.#writes.size === 0) return true;
+    const guards = [...this.#guards.values()];
+    const writes = [...this.#writes.values()];
+    const holds = guards.map((_, index) => `EXISTS (SELECT 1 FROM guard_${index})`).join(' AND ');
+    const parts = [
+      ...guards.map(({ sql }, index) => `guard_${index} AS MATERIALIZED (${sql})`),
+      `all_hold AS MATERIALIZED (SELECT 1 ${holds && `WHERE ${holds}`})`,
+      ...writes.map(({ sql }, index) => `write_${index} AS (${sql} RETURNING 1)`),
+    ];
+
+    const { rows } = await prepared<{ written: boolean }>(
+      db,
+      statementName([...guards, ...writes].map(({ name }) => name)),
+      `WITH ${parts.join(', ')} SELECT ${ALL_HOLD} AS written`,
+      [...guards, ...writes].flatMap(({ bindings }) => bindings),
+    );
+    return rows[0]?.written === true;
+  }
+}
+
+const statementNames = new Map<string, string>();
+
+/** PostgreSQL ends names at 63 characters, and what several processes count must have one name. */
+function statementName(parts: readonly string[]): string {
+  const all = parts.join(' ');
+  const name = statementNames.get(all) ?? `oidc_deferred_${sha256(all).toString('hex').slice(0, 8)}`;
+  statementNames.set(all, name);
+  return name;
+}
