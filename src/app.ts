@@ -15,6 +15,7 @@ import { createClientAddresses, createPinOrigin } from './http/pin-origin.ts';
 import { createViews } from './http/views.ts';
 import { errorHandler } from './http/error-handler.ts';
 import { health, HEALTH_PATHS } from './http/health.ts';
+import { localeRoutes } from './http/locale-routes.ts';
 import { rateLimit } from './http/rate-limit.ts';
 import { createRateLimiter } from './http/rate-limiter.ts';
 import type { SharedCounters } from './http/rate-limiter.ts';
@@ -22,7 +23,6 @@ import type { AppContext, RequestState } from './http/request-state.ts';
 import { requestLog } from './http/request-log.ts';
 import { checkRequestTarget } from './http/request-target.ts';
 import { securityHeaders } from './http/security-headers.ts';
-import { localeRoutes } from './i18n/locale-routes.ts';
 import { fixedLanguage, requestLanguage } from './i18n/request-language.ts';
 import { SOURCE_LOCALE } from './i18n/translations.ts';
 import { createInteractionPages } from './interactions/pages.ts';
@@ -153,7 +153,7 @@ export function createApp(options: AppOptions): App {
     pages: createSetupPages({ views }),
     passwordRules: services.passwordPolicy,
     publicUrl,
-    next: options.demo ? { text: 'Open the demo', href: `${publicUrl}/demo` } : null,
+    demoUrl: options.demo ? `${publicUrl}/demo` : null,
   });
   app.use(setup.routes() as unknown as Koa.Middleware<RequestState>);
 

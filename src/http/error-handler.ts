@@ -10,14 +10,15 @@ import type { AppContext, AppMiddleware } from './request-state.ts';
  */
 
 export interface ErrorPage {
-  title: string;
+  /** In English. */
   message: string;
   code: string;
   /** The correlation id: the same in the log. */
   reference: string;
   time: Date;
   status: number;
-  actions: readonly { label: string; href: string }[];
+  /** The page again, where that may help. */
+  retryHref: string | null;
 }
 
 export interface ErrorHandlerOptions {
@@ -104,14 +105,14 @@ function prefersHtml(ctx: AppContext, path: string): boolean {
 
 function page(ctx: AppContext, description: ErrorDescription, options: ErrorHandlerOptions): string {
   const { status, code, message } = description;
-  const title = titleOf(status);
   const reference = ctx.state.correlationId;
-  const actions = canRetry(ctx, status) ? [{ label: 'Try again', href: ctx.originalUrl }] : [];
+  const retryHref = canRetry(ctx, status) ? ctx.originalUrl : null;
   try {
     const time = options.now();
-    return options.renderErrorPage(ctx, { title, message, code, reference, time, status, actions });
+    return options.renderErrorPage(ctx, { message, code, reference, time, status, retryHref });
   } catch (err) {
     // An error page that fails must still tell the reference.
+    const title = STATUS_CODES[status] ?? 'Error';
     ctx.state.log.error({ err }, 'the error page could not be rendered');
     return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title><h1>${title}</h1><p>Reference: ${reference}</p></html>`;
   }
@@ -120,14 +121,6 @@ function page(ctx: AppContext, description: ErrorDescription, options: ErrorHand
 function canRetry(ctx: AppContext, status: number): boolean {
   // Browsers read `//host` and `/\host` as another site.
   return ctx.method === 'GET' && (status >= 500 || status === 429) && /^\/(?![/\\])/.test(ctx.originalUrl);
-}
-
-function titleOf(status: number): string {
-  if (status === 404) return 'Page not found';
-  if (status === 401 || status === 403) return 'You do not have access';
-  if (status === 429) return 'Too many requests';
-  if (status === 503) return 'Back in a moment';
-  return status >= 500 ? 'Something went wrong' : 'This request could not be handled';
 }
 
 /** Problem details, RFC 9457, with our stable code and the reference as extension members. */

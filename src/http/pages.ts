@@ -1,3 +1,4 @@
+import { errorText } from '../i18n/error-texts.ts';
 import type { PageWriter } from '../i18n/request-language.ts';
 import type { ErrorPage } from './error-handler.ts';
 import type { Views } from './views.ts';
@@ -58,18 +59,20 @@ export function createHttpPages({ views }: { views: Views }) {
     /** The page of the error handler. */
     requestErrorPage(
       language: PageWriter,
-      { title, message, code, reference, time, status, actions: [action] }: ErrorPage,
+      { message, code, reference, time, status, retryHref }: ErrorPage,
     ): string {
+      const translator = language.page();
+      const { t } = translator;
       return errorPage(language, {
         kind: kindOf(status),
-        title,
-        message,
-        action: action ? { text: action.label, href: action.href } : null,
+        title: t(`http.error.title.${titleOf(status)}`),
+        message: errorText(translator, { code, message }) ?? null,
+        action: retryHref === null ? null : { href: retryHref },
         reference,
         at: time,
         details: [
-          { name: 'Code', value: code },
-          { name: 'Status', value: String(status) },
+          { name: t('http.error.code'), value: code },
+          { name: t('http.error.status'), value: String(status) },
         ],
       });
     },
@@ -83,4 +86,12 @@ function kindOf(status: number): ErrorPageKind {
   if (status === 404) return 'not_found';
   if (status === 503 || status === 429) return 'busy';
   return status >= 500 ? 'failed' : 'refused';
+}
+
+function titleOf(status: number): string {
+  if (status === 404) return 'not_found';
+  if (status === 401 || status === 403) return 'no_access';
+  if (status === 429) return 'too_many';
+  if (status === 503) return 'unavailable';
+  return status >= 500 ? 'failed' : 'unhandled';
 }

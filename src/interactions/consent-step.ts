@@ -40,7 +40,7 @@ export async function consentRequest({
       resource: null,
       scopes: [
         ...scopes.map((name) => ({ name, description: null, isNew: !before.scopes.includes(name) })),
-        ...claims.map((name) => ({ name, description: `Your ${name.replaceAll('_', ' ')}`, isNew: true })),
+        ...claims.map((name) => ({ name, description: null, isClaim: true, isNew: true })),
       ],
     },
   ];

@@ -1,8 +1,8 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Views } from '../http/views.ts';
 import type { PageWriter } from '../i18n/request-language.ts';
+import type { Translator } from '../i18n/translations.ts';
 import { describeScopes, type ConsentGroup } from './scope-texts.ts';
-import { timeAgo, waitText } from './time-texts.ts';
 
 /**
  * The screens of signing in and out, one function a screen, each returning a whole document. They say; they do not
@@ -132,43 +132,30 @@ export function createInteractionPages({ views, now }: { views: Views; now: Cloc
     identifierPage: (language: PageWriter, locals: IdentifierLocals): string =>
       views.render('interactions/identifier', locals, language),
 
-    passwordPage: (language: PageWriter, locals: PasswordLocals): string =>
-      views.render(
-        'interactions/password',
-        {
-          ...locals,
-          wait: locals.error?.reason === 'throttled' ? waitText(locals.error.retryAfterSeconds) : '',
-        },
-        language,
-      ),
+    passwordPage(language: PageWriter, locals: PasswordLocals): string {
+      const { error } = locals;
+      const wait = error?.reason === 'throttled' ? language.page().duration(error.retryAfterSeconds) : '';
+      return views.render('interactions/password', { ...locals, wait }, language);
+    },
 
     /** For `prompt=select_account`, and whenever several accounts could be meant. Skip it where none is known. */
-    accountsPage: (language: PageWriter, locals: AccountsLocals): string =>
-      views.render(
-        'interactions/accounts',
-        {
-          ...locals,
-          accounts: locals.accounts.map((account) => ({
-            ...account,
-            lastUsed: timeAgo(account.lastUsedAt, now()),
-          })),
-        },
-        language,
-      ),
+    accountsPage(language: PageWriter, locals: AccountsLocals): string {
+      const lastUsed = ({ lastUsedAt }: KnownAccount) => usedText(language.page(), lastUsedAt, now());
+      const accounts = locals.accounts.map((account) => ({ ...account, lastUsed: lastUsed(account) }));
+      return views.render('interactions/accounts', { ...locals, accounts }, language);
+    },
 
-    consentPage: (language: PageWriter, locals: ConsentLocals): string =>
-      views.render(
+    consentPage(language: PageWriter, locals: ConsentLocals): string {
+      const groups = locals.groups.map(({ resource, scopes }) => ({
+        resource,
+        sections: describeScopes(scopes, language.page()),
+      }));
+      return views.render(
         'interactions/consent',
-        {
-          ...locals,
-          groups: locals.groups.map(({ resource, scopes }) => ({
-            resource,
-            sections: describeScopes(scopes),
-          })),
-          hasNew: isExtension(locals.groups),
-        },
+        { ...locals, groups, hasNew: isExtension(locals.groups) },
         language,
-      ),
+      );
+    },
 
     signOutPage: (language: PageWriter, locals: SignOutLocals): string =>
       views.render('interactions/sign-out', locals, language),
@@ -182,4 +169,11 @@ export function createInteractionPages({ views, now }: { views: Views; now: Cloc
 function isExtension(groups: readonly ConsentGroup[]): boolean {
   const scopes = groups.flatMap((group) => group.scopes);
   return scopes.some((scope) => scope.isNew) && scopes.some((scope) => !scope.isNew);
+}
+
+function usedText({ t, timeAgo }: Translator, at: Date, now: Date): string {
+  const isNow = now.getTime() - at.getTime() < 60_000;
+  return isNow
+    ? t('interactions.accounts.used_now')
+    : t('interactions.accounts.used', { ago: timeAgo(at, now) });
 }

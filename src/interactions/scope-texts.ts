@@ -1,8 +1,12 @@
-/** Scopes in the words of the people who grant them. */
+import type { Translator } from '../i18n/translations.ts';
+
+/** Scopes and claims in the words of the people who grant them. */
 
 export interface ConsentScope {
   /** As in the request. */
   name: string;
+  /** A single claim, asked for by the `claims` parameter (OpenID Connect Core §5.5). */
+  isClaim?: boolean;
   /** From the resource's registration; `null` for the standard scopes and where there is none. */
   description: string | null;
   /** Not granted to this app before. */
@@ -23,29 +27,39 @@ export interface ConsentSection {
 const KINDS = ['read', 'change', 'keep'] as const;
 
 /** OpenID Connect Core §5.4 and §11. */
-const STANDARD: Readonly<Record<string, { kind: ConsentSection['kind']; text: string }>> = {
-  openid: { kind: 'read', text: 'Your account ID, to recognize you' },
-  profile: { kind: 'read', text: 'Your name and profile details' },
-  email: { kind: 'read', text: 'Your email address' },
-  address: { kind: 'read', text: 'Your postal address' },
-  phone: { kind: 'read', text: 'Your phone number' },
-  offline_access: { kind: 'keep', text: 'Keep this access when you are not using the app' },
+const STANDARD: Readonly<Record<string, ConsentSection['kind']>> = {
+  openid: 'read',
+  profile: 'read',
+  email: 'read',
+  address: 'read',
+  phone: 'read',
+  offline_access: 'keep',
 };
 
 /** Only what surely changes nothing is called reading. */
 const READING = /(^|[:._/-])(read|readonly|view|list|get|search)($|[:._/-])/i;
 
 /** @returns the sections that have something in them: what may be read, what may be changed, what lasts */
-export function describeScopes(scopes: readonly ConsentScope[]): ConsentSection[] {
-  const items = scopes.map((scope) => ({ ...describe(scope), isNew: scope.isNew }));
+export function describeScopes(scopes: readonly ConsentScope[], translator: Translator): ConsentSection[] {
+  const items = scopes.map((scope) => ({ ...describe(scope, translator), isNew: scope.isNew }));
   return KINDS.map((kind) => ({
     kind,
     items: items.filter((item) => item.kind === kind).map(({ text, isNew }) => ({ text, isNew })),
   })).filter((section) => section.items.length > 0);
 }
 
-function describe({ name, description }: ConsentScope): { kind: ConsentSection['kind']; text: string } {
+function describe(
+  { name, description, isClaim }: ConsentScope,
+  translator: Translator,
+): { kind: ConsentSection['kind']; text: string } {
+  if (isClaim) return { kind: 'read', text: describeClaim(name, translator) };
   const standard = Object.hasOwn(STANDARD, name) ? STANDARD[name] : undefined;
-  if (standard && description === null) return standard;
-  return { kind: standard?.kind ?? (READING.test(name) ? 'read' : 'change'), text: description || name };
+  if (standard && description === null)
+    return { kind: standard, text: translator.t(`interactions.scope.${name}`) };
+  return { kind: standard ?? (READING.test(name) ? 'read' : 'change'), text: description || name };
+}
+
+function describeClaim(name: string, { t, has }: Translator): string {
+  const key = `interactions.claim.${name}`;
+  return has(key) ? t(key) : t('interactions.other_claim', { claim: name.replaceAll('_', ' ') });
 }

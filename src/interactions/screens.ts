@@ -4,6 +4,7 @@ import type { ErrorPageKind, HttpPages } from '../http/pages.ts';
 import { requestStateOf } from '../http/request-state.ts';
 import { requestLanguageOf } from '../i18n/request-language.ts';
 import type { RequestLanguage } from '../i18n/request-language.ts';
+import type { Translator } from '../i18n/translations.ts';
 import type { Clock } from '../lib/clock.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
 import { currentUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
@@ -52,14 +53,15 @@ export function createScreens(deps: {
       // Nothing is read here: the error may be that nothing can be.
       const { client } = ctx.oidc ?? {};
       const home = client?.clientUri;
+      const language = languageOf(ctx);
       ctx.type = 'html';
-      ctx.body = httpPages.errorPage(languageOf(ctx), {
+      ctx.body = httpPages.errorPage(language, {
         kind: kindOf(ctx.status, err),
         title: null,
         message: null,
         action:
           typeof home === 'string'
-            ? { text: `Back to ${client?.clientName ?? 'the app'}`, href: home }
+            ? { text: backText(language.translator(), client?.clientName), href: home }
             : null,
         reference: requestStateOf(ctx).correlationId,
         at: now(),
@@ -111,6 +113,10 @@ function languageOf(ctx: KoaContextWithOIDC): RequestLanguage {
   const uiLocales = ctx.oidc?.params?.['ui_locales'];
   if (typeof uiLocales === 'string') language.learn({ uiLocales });
   return language;
+}
+
+function backText({ t }: Translator, app: string | undefined): string {
+  return app === undefined ? t('interactions.back_to_the_app') : t('interactions.back_to_app', { app });
 }
 
 async function findUser({ db, tenant }: TenantContext, id: string | undefined): Promise<User | undefined> {

@@ -13,14 +13,14 @@ export interface SetupLocals {
   values: { email: string; name: string };
   /** A sentence for every faulty field. */
   errors: { email?: string; name?: string; password?: string };
-  /** What passwords must be, said before typing; and for password managers, in characters. */
-  password: { hint: string; minLength: number; maxLength: number };
+  /** What passwords must be, said before typing and to password managers, in characters. */
+  password: { minLength: number; maxLength: number };
 }
 
 export interface SetupDoneLocals {
   email: string;
-  /** What to do next, such as signing in to the demo, if there is anything. */
-  next: { text: string; href: string } | null;
+  /** The demo application, where it runs. */
+  demoUrl: string | null;
 }
 
 export interface SetupClosedLocals {

@@ -5,6 +5,8 @@ import { parseForm } from '../http/body.ts';
 import type { Csrf } from '../http/csrf.ts';
 import { anonymousActor } from '../http/request-state.ts';
 import type { RequestState } from '../http/request-state.ts';
+import { fieldErrorText } from '../i18n/error-texts.ts';
+import type { Translator } from '../i18n/translations.ts';
 import { AppError } from '../lib/errors.ts';
 import { sha256 } from '../lib/ids.ts';
 import { DEFAULT_TENANT_SLUG, mountPathOf } from '../tenants/tenant.ts';
@@ -35,12 +37,12 @@ export interface SetupRoutesDeps {
   passwordRules: PasswordRules;
   publicUrl: string;
   /** What the done page offers to do next. */
-  next?: { text: string; href: string } | null;
+  demoUrl?: string | null;
 }
 
 /** `/setup` and `/t/:slug/setup`: the form behind a set-up link, and the page after it. */
 export function setupRoutes(deps: SetupRoutesDeps): Router<RequestState> {
-  const { setup, findTenant, csrf, pages, passwordRules, publicUrl, next = null } = deps;
+  const { setup, findTenant, csrf, pages, passwordRules, publicUrl, demoUrl = null } = deps;
   const router = new Router<RequestState>();
   const isSecure = publicUrl.startsWith('https:');
   const cookieName = `${isSecure ? '__Secure-' : ''}gatehouse_setup`;
@@ -118,7 +120,7 @@ export function setupRoutes(deps: SetupRoutesDeps): Router<RequestState> {
     } catch (err) {
       if (!(err instanceof AppError)) throw err;
       if (err.code === 'setup.link_invalid') return showClosed(ctx, await closedReason(tenant, token));
-      const errors = fieldErrors(err);
+      const errors = fieldErrors(err, ctx.state.language.translator());
       if (Object.keys(errors).length === 0) throw err;
       return showForm(ctx, tenant, { token, status: err.status, values: { email, name }, errors });
     }
@@ -132,7 +134,7 @@ export function setupRoutes(deps: SetupRoutesDeps): Router<RequestState> {
     const token = ctx.cookies.get(cookieName, { signed: false });
     const outcome = token === undefined ? undefined : await setup.outcomeOf(tenant.id, token);
     if (!outcome) return seeOther(ctx, pathOf(tenant));
-    show(ctx, 200, pages.setupDonePage(ctx.state.language, { email: outcome.email, next }));
+    show(ctx, 200, pages.setupDonePage(ctx.state.language, { email: outcome.email, demoUrl }));
   });
 
   async function closedReason(tenant: Tenant, token: string): Promise<'used' | 'expired'> {
@@ -169,15 +171,15 @@ function seeOther(ctx: Context, path: string): void {
 }
 
 /** A sentence for every field of the form that the error is about. */
-function fieldErrors({ errors }: AppError): NonNullable<FormState['errors']> {
+function fieldErrors({ errors }: AppError, translator: Translator): NonNullable<FormState['errors']> {
   const sentencesAbout = (path: string) =>
-    errors.filter((error) => error.path === path).map(({ message }) => message);
+    errors.filter((error) => error.path === path).map((error) => fieldErrorText(translator, error));
   const [email] = sentencesAbout('/email');
   const password = sentencesAbout('/password').join(' ');
   const isNameFaulty = sentencesAbout('/claims/name').length > 0;
   return {
     ...(email === undefined ? {} : { email }),
     ...(password === '' ? {} : { password }),
-    ...(isNameFaulty ? { name: 'Enter your name, in at most 200 characters.' } : {}),
+    ...(isNameFaulty ? { name: translator.t('setup.name_invalid') } : {}),
   };
 }

@@ -40,7 +40,7 @@ describe('set-up routes', () => {
       pages: createSetupPages({ views }),
       passwordRules: createPasswordPolicy({ minLength: 15 }),
       publicUrl: 'https://auth.example',
-      next: { text: 'Open the demo', href: '/demo' },
+      demoUrl: '/demo',
     });
     app = await startApp(router.routes() as unknown as AppMiddleware);
   });

@@ -94,7 +94,6 @@ export function samplePages(words: Words = ORDINARY, language: PageWriter = engl
     values: { email: '', name: '' },
     errors: {},
     password: {
-      hint: 'At least 15 characters. A few unrelated words work well.',
       minLength: 15,
       maxLength: 256,
     },
@@ -247,13 +246,12 @@ export function samplePages(words: Words = ORDINARY, language: PageWriter = engl
     [
       'error-of-handler',
       http.requestErrorPage(language, {
-        title: words.text,
         message: words.text,
         code: 'csrf.bad_token',
         reference: error.reference,
         time: NOW,
         status: 403,
-        actions: [],
+        retryHref: null,
       }),
     ],
     ['setup', setup.setupPage(language, setupForm)],
@@ -265,10 +263,7 @@ export function samplePages(words: Words = ORDINARY, language: PageWriter = engl
         errors: { email: words.text, password: 'Use at least 15 characters.' },
       }),
     ],
-    [
-      'setup-done',
-      setup.setupDonePage(language, { email: words.email, next: { text: 'Open the demo', href: words.url } }),
-    ],
+    ['setup-done', setup.setupDonePage(language, { email: words.email, demoUrl: words.url })],
     ['setup-closed', setup.setupClosedPage(language, { reason: 'used' })],
     [
       'landing',

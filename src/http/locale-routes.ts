@@ -1,10 +1,10 @@
 import Router from '@koa/router';
 import { z } from 'zod';
-import { parseForm } from '../http/body.ts';
-import type { RequestState } from '../http/request-state.ts';
-import { saveChoice } from './locale-choice.ts';
-import { matchLocale } from './negotiate.ts';
-import type { Translations } from './translations.ts';
+import { saveChoice } from '../i18n/locale-choice.ts';
+import { matchLocale } from '../i18n/negotiate.ts';
+import type { Translations } from '../i18n/translations.ts';
+import { parseForm } from './body.ts';
+import type { RequestState } from './request-state.ts';
 
 const form = z.object({
   locale: z.string().max(35),
