@@ -9,6 +9,7 @@ import { createKeyService } from './keys/key-service.ts';
 import { systemClock } from './lib/clock.ts';
 import type { Clock } from './lib/clock.ts';
 import { createKeyRing } from './lib/key-ring.ts';
+import { createSafeFetch } from './lib/safe-fetch.ts';
 import type { Logger } from './lib/logger.ts';
 import { createSealer } from './lib/sealer.ts';
 import { createMailService } from './notifications/mail-service.ts';
@@ -20,6 +21,9 @@ import { resourceStore } from './resources/resource-store.ts';
 import { createSetupService } from './setup/setup-service.ts';
 import { announcing } from './tenants/tenant-changes.ts';
 import { createTenantService } from './tenants/tenant-service.ts';
+import { blocklistFile } from './users/blocklist-file.ts';
+import { breachedPasswords } from './users/breached-passwords.ts';
+import { commonPasswords } from './users/common-passwords.ts';
 import { createPasswordHasher } from './users/password-hasher.ts';
 import { createPasswordPolicy } from './users/password-policy.ts';
 import { createPasswordSignIn } from './users/password-sign-in.ts';
@@ -46,6 +50,9 @@ const LOCALES = new URL('../locales/', import.meta.url).pathname;
 /** Beyond it, waiting for a password to be checked would take longer than people wait. */
 const HASHER_QUEUE_PER_WORKER = 32;
 
+/** People wait for it. */
+const BREACH_LOOKUP_MS = 1500;
+
 export function createServices({
   config,
   db: pool,
@@ -57,12 +64,24 @@ export function createServices({
   const translations = createTranslations({ dir: LOCALES });
   const keyRing = createKeyRing(config.keys);
   const sealer = createSealer(keyRing);
+  const hibpFetch = createSafeFetch({ allow: config.outboundAllow, timeoutMs: BREACH_LOOKUP_MS });
   const hasher = createPasswordHasher({
     peppers: createKeyRing(config.peppers),
     concurrency: config.passwordHashers,
     maxQueue: config.passwordHashers * HASHER_QUEUE_PER_WORKER,
   });
-  const passwordPolicy = createPasswordPolicy({ minLength: config.passwordMinLength });
+  const passwordPolicy = createPasswordPolicy({
+    minLength: config.passwordMinLength,
+    minLengthWithSecondFactor: config.passwordMinLengthWithMfa,
+    serviceWords: ['Gatehouse', new URL(config.publicUrl).hostname],
+    blocklists: [
+      commonPasswords,
+      ...(config.passwordBlocklist ? [blocklistFile(config.passwordBlocklist)] : []),
+      ...(config.passwordHibpUrl
+        ? [breachedPasswords({ url: config.passwordHibpUrl, fetch: hibpFetch, log })]
+        : []),
+    ],
+  });
 
   const mail = createMailService({
     db,

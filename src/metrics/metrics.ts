@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import {
+  breachChecks,
   directoryLookups,
   gateWaits,
   rateLimitings,
@@ -70,6 +71,14 @@ export function createMetrics({ version, db, poolMax, passwordHashes, isRedisRea
     registers,
   });
   undo.push(signIns.observe(({ outcome }) => passwords.inc({ outcome })));
+
+  const breaches = new Counter({
+    name: 'gatehouse_password_breach_checks_total',
+    help: 'New passwords looked up among breached ones, by outcome (found, clear, unavailable: let through).',
+    labelNames: ['outcome'] as const,
+    registers,
+  });
+  undo.push(breachChecks.observe(({ outcome }) => breaches.inc({ outcome })));
 
   gauge(
     'gatehouse_password_hashes_running',

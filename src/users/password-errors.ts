@@ -1,14 +1,45 @@
 import { defineErrors } from '../lib/errors.ts';
-import type { AppError, FieldError } from '../lib/errors.ts';
+import type { AppError } from '../lib/errors.ts';
 
 export const passwordError = defineErrors('password', {
   busy: { status: 503, message: 'Too many sign-ins are under way. Try again in a moment.' },
   unacceptable: { status: 400, message: 'This password cannot be used; choose another one.' },
 });
 
-export type PasswordFault = Omit<FieldError, 'path'>;
+/** What is wrong with a password. */
+export type PasswordFault =
+  | { code: 'password.too_short'; values: { min: number; length: number } }
+  | { code: 'password.too_long'; values: { max: number } }
+  | {
+      code: `password.${'not_typeable' | 'repetitive' | 'sequence' | 'predictable' | 'common' | 'blocked' | 'breached'}`;
+    };
 
-/** @param faults one sentence each, saying what is wrong and what to do */
+/** In English, for the API and the command line: what is wrong and what to do. */
+function messageOf(fault: PasswordFault): string {
+  switch (fault.code) {
+    case 'password.too_short':
+      return `Use at least ${fault.values.min} characters; this has ${fault.values.length}.`;
+    case 'password.too_long':
+      return `Use at most ${fault.values.max} characters.`;
+    case 'password.not_typeable':
+      return 'Use only characters that a keyboard can type.';
+    case 'password.repetitive':
+      return 'It repeats the same few characters; add different ones.';
+    case 'password.sequence':
+      return 'It is a sequence of neighbouring characters; use unrelated ones.';
+    case 'password.predictable':
+      return 'It is made from your name, your e-mail address or the name of this service; use other words.';
+    case 'password.common':
+      return 'It is made from words and patterns that are guessed first; use a few unrelated words.';
+    case 'password.blocked':
+      return 'It is on the list of passwords that may not be used here; choose another one.';
+    case 'password.breached':
+      return 'It was in a data breach of some other site, so it is guessed first; choose another one.';
+  }
+}
+
 export function unacceptablePassword(faults: readonly PasswordFault[]): AppError {
-  return passwordError('unacceptable', { errors: faults.map((fault) => ({ path: '/password', ...fault })) });
+  return passwordError('unacceptable', {
+    errors: faults.map((fault) => ({ path: '/password', message: messageOf(fault), ...fault })),
+  });
 }

@@ -2,6 +2,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { hashRaw } from '@node-rs/argon2';
 import type { KeyRing } from '../lib/key-ring.ts';
 import { passwordError, unacceptablePassword } from './password-errors.ts';
+import type { PasswordFault } from './password-errors.ts';
 import { formatPhc, parsePhc } from './phc.ts';
 import type { Argon2Parameters } from './phc.ts';
 import { QueueFullError, createWorkQueue } from './work-queue.ts';
@@ -88,10 +89,7 @@ export function createPasswordHasher({
   return {
     async hash(password) {
       const bytes = passwordBytes(password);
-      if (!bytes) {
-        const message = 'Use fewer characters, and only such as a keyboard can type.';
-        throw unacceptablePassword([{ code: 'password.not_typeable', message }]);
-      }
+      if (!bytes) throw unacceptablePassword([unhashable(password)]);
       const pepperId = peppers.currentId;
       const salt = randomBytes(SALT_BYTES);
       const digest = await digestOf(bytes, salt, parameters, pepperOf(peppers, pepperId));
@@ -119,6 +117,12 @@ export function createPasswordHasher({
 
     stats: () => queue.stats(),
   };
+}
+
+function unhashable(password: string): PasswordFault {
+  return password.isWellFormed()
+    ? { code: 'password.too_long', values: { max: MAX_PASSWORD_BYTES / 4 } }
+    : { code: 'password.not_typeable' };
 }
 
 function pepperOf(peppers: KeyRing, id: string): Buffer {

@@ -5,8 +5,6 @@ import type { User } from './user.ts';
 import { userError } from './user-errors.ts';
 import { userStore } from './user-store.ts';
 
-export type ChangeUser = ReturnType<typeof userChanges>;
-
 /**
  * One change of a user at a time, so that of two at once the second sees what the first made.
  * @throws {AppError} (from the returned function) `user.not_found`

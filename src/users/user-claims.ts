@@ -56,6 +56,14 @@ export const profileClaimsSchema = z.strictObject({
 
 export type ProfileClaims = z.output<typeof profileClaimsSchema>;
 
+/** What the person is called, which is guessed first. */
+export function namesIn(claims: ProfileClaims): string[] {
+  const { name, given_name, family_name, middle_name, nickname, preferred_username } = claims;
+  return [name, given_name, family_name, middle_name, nickname, preferred_username].filter(
+    (text) => text !== undefined,
+  );
+}
+
 export interface UserProfile {
   claims: ProfileClaims;
   updatedAt: Date | null;

@@ -7,11 +7,11 @@ import { isId, newId } from '../lib/ids.ts';
 import { tenantStore } from '../tenants/tenant-store.ts';
 import { parseEmail } from './email-address.ts';
 import type { PasswordHasher } from './password-hasher.ts';
-import type { PasswordPolicy } from './password-policy.ts';
+import type { PasswordOwner, PasswordPolicy } from './password-policy.ts';
 import { passwordStore } from './password-store.ts';
 import type { User } from './user.ts';
 import { userChanges } from './user-changes.ts';
-import { profileClaimsSchema } from './user-claims.ts';
+import { namesIn, profileClaimsSchema } from './user-claims.ts';
 import type { ProfileClaims } from './user-claims.ts';
 import { userError } from './user-errors.ts';
 import { createUserLifeCycle } from './user-life-cycle.ts';
@@ -56,9 +56,9 @@ export function createUserService({
   passwordPolicy: PasswordPolicy;
 } & LifeCycleDeps) {
   /** @throws {AppError} `password.unacceptable` */
-  async function hashAcceptable(actor: Actor, email: string, password: string) {
+  async function hashAcceptable(actor: Actor, password: string, owner: PasswordOwner) {
     const tenant = await tenantStore(db).find(actor.tenantId);
-    passwordPolicy.check(password, { email, tenantName: tenant?.name });
+    await passwordPolicy.check(password, { ...owner, tenantName: tenant?.name });
     return hasher.hash(password);
   }
 
@@ -79,7 +79,9 @@ export function createUserService({
       const email = acceptableEmail(input.email);
       const claims = acceptableClaims(input.claims ?? {});
       const password =
-        input.password === undefined ? undefined : await hashAcceptable(actor, email, input.password);
+        input.password === undefined
+          ? undefined
+          : await hashAcceptable(actor, input.password, { email, names: namesIn(claims) });
       const at = now();
       const user: User = {
         id: newId(at),
@@ -148,11 +150,22 @@ export function createUserService({
 
     /**
      * Sets the password and ends all access gained with the old one.
+     * @param hasSecondFactor whether a shorter password will do
      * @throws {AppError} `user.not_found`, `password.unacceptable`, `password.busy`
      */
-    async setPassword(actor: Actor, id: string, password: string): Promise<void> {
-      const { email } = await getOne(actor, id);
-      const stored = await hashAcceptable(actor, email, password);
+    async setPassword(
+      actor: Actor,
+      id: string,
+      password: string,
+      { hasSecondFactor = false }: { hasSecondFactor?: boolean } = {},
+    ): Promise<void> {
+      const found = await userStore(db, actor.tenantId).findWithProfile(id);
+      if (!found) throw userError('not_found');
+      const stored = await hashAcceptable(actor, password, {
+        email: found.user.email,
+        names: namesIn(found.profile.claims),
+        hasSecondFactor,
+      });
       await change(actor, id, async (trx) => {
         const passwords = passwordStore(trx, actor.tenantId);
         const hadPassword = await passwords.exists(id);
