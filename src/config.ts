@@ -1,53 +1,14 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
+import { crossFieldFaults } from './config-faults.ts';
+import { cidrs, flag, httpUrl, integer, isLoopback, keyList, mailbox } from './config-values.ts';
 
 /**
  * The environment, validated once. One schema gives the defaults, the checks, the types and the
  * reference in docs/configuration.md. Nothing else reads the environment.
  */
-
-const flag = z
-  .enum(['true', 'false', 'on', 'off', '1', '0'])
-  .transform((text) => ['true', 'on', '1'].includes(text));
-const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
-
-const cidrs = z.string().transform((text, ctx) => {
-  const list = text
-    .split(',')
-    .map((part) => part.trim())
-    .filter(Boolean);
-  for (const cidr of list) {
-    if (!ipaddr.isValidCIDR(cidr)) {
-      ctx.addIssue({ code: 'custom', message: `"${cidr}" is not a network such as 10.0.0.0/8 or fd00::/8` });
-    }
-  }
-  return list;
-});
-
-const keyList = z.string().transform((text, ctx) => {
-  const keys = text.split(',').map((part) => Buffer.from(part.trim(), 'base64'));
-  if (keys.some((key) => key.length !== 32)) {
-    ctx.addIssue({
-      code: 'custom',
-      message: 'every key must be 32 bytes in base64, such as `openssl rand -base64 32` prints',
-    });
-  }
-  return keys;
-});
-
-const mailbox = z
-  .string()
-  .trim()
-  .max(320)
-  .regex(
-    /^(?:[^<>"\p{C}]*<)?[^\s<>"(),:;@[\\\]]+@[^\s<>"(),:;@[\\\]]+>?$/u,
-    'must be an address, or a name and an address such as Acme <no-reply@acme.com>',
-  );
-
-const httpUrl = z.url({ protocol: /^https?$/ }).transform((text) => text.replace(/\/+$/, ''));
 
 /** In the order of the reference. `secret` variables can also be given as a file, in `<NAME>_FILE`. */
 export const environmentSchema = z.object({
@@ -230,7 +191,7 @@ export const environmentSchema = z.object({
   }),
 });
 
-type Environment = z.output<typeof environmentSchema>;
+export type Environment = z.output<typeof environmentSchema>;
 
 /** Everything about the process that an operator decides; frozen. */
 export type Config = Readonly<ReturnType<typeof toConfig>>;
@@ -296,50 +257,6 @@ function lenient(given: Record<string, string>): Environment {
       environmentSchema.shape[name as keyof typeof environmentSchema.shape].safeParse(value).success,
   );
   return environmentSchema.parse(Object.fromEntries(valid));
-}
-
-function crossFieldFaults(env: Environment): string[] {
-  const faults: string[] = [];
-  if (env.NODE_ENV === 'production') {
-    for (const name of ['PUBLIC_URL', 'DATABASE_URL', 'GATEHOUSE_KEYS', 'GATEHOUSE_PEPPERS'] as const) {
-      if (env[name] === undefined) faults.push(`${name}: required in production`);
-    }
-    if (
-      env.PUBLIC_URL &&
-      !env.PUBLIC_URL.startsWith('https://') &&
-      !isLoopback(new URL(env.PUBLIC_URL).hostname)
-    ) {
-      faults.push('PUBLIC_URL: must use https in production');
-    }
-    if (env.GATEHOUSE_DEMO) faults.push('GATEHOUSE_DEMO: the demo is not available in production');
-  }
-  if (env.PUBLIC_URL) {
-    const { pathname, search, hash } = new URL(env.PUBLIC_URL);
-    if (pathname !== '/' || search || hash)
-      faults.push('PUBLIC_URL: must be an origin, without path, query or fragment');
-  }
-  if (env.GATEHOUSE_PASSWORD_BLOCKLIST && !isReadable(env.GATEHOUSE_PASSWORD_BLOCKLIST)) {
-    faults.push(`GATEHOUSE_PASSWORD_BLOCKLIST: cannot read ${env.GATEHOUSE_PASSWORD_BLOCKLIST}`);
-  }
-  if (env.GATEHOUSE_REFRESH_ABSOLUTE_SECONDS < env.GATEHOUSE_REFRESH_IDLE_SECONDS) {
-    faults.push(
-      'GATEHOUSE_REFRESH_ABSOLUTE_SECONDS: must not be shorter than GATEHOUSE_REFRESH_IDLE_SECONDS',
-    );
-  }
-  return faults;
-}
-
-function isReadable(file: string): boolean {
-  try {
-    accessSync(file, constants.R_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
 }
 
 /** PostgreSQL takes a hundred unless it is told otherwise. */

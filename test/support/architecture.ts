@@ -10,7 +10,7 @@ export interface SourceFile {
 
 // The lowest first. A folder that no tier names is a feature.
 const TIERS: readonly (readonly string[])[] = [
-  ['lib', 'config.ts'],
+  ['lib', 'config.ts', 'config-faults.ts', 'config-values.ts'],
   ['db', 'redis', 'http', 'i18n'],
   ['tenants', 'keys', 'events'],
   [],
