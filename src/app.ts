@@ -3,6 +3,7 @@ import Router from '@koa/router';
 import Koa from 'koa';
 import type { Db } from './db/database.ts';
 import { migrationStatus } from './db/migrator.ts';
+import { checkClock } from './db/clock-check.ts';
 import { databaseCounters } from './db/rate-counters.ts';
 import { isDatabaseUnavailable } from './db/database-errors.ts';
 import { withWaitBudget } from './db/wait-budget.ts';
@@ -219,6 +220,7 @@ export function createApp(options: AppOptions): App {
   function readinessChecks() {
     return {
       database: () => db.raw('SELECT 1'),
+      clock: () => checkClock({ db, now }),
       migrations: async () => {
         const { pending } = await migrationStatus(db);
         if (pending.length > 0) throw new Error(`${pending.length} migrations are pending`);

@@ -182,6 +182,10 @@ export const environmentSchema = z.object({
   GATEHOUSE_SIGN_IN_ATTEMPTS_PER_NETWORK: integer(3, 1_000_000).default(100).meta({
     description: 'Failed sign-ins within ten minutes from one network, at whatever accounts.',
   }),
+  GATEHOUSE_CONNECTIONS_PER_NETWORK: integer(10, 1_000_000).default(1000).meta({
+    description:
+      'Connections that one network may hold open at each worker. Proxies named in `TRUST_PROXY` are not limited.',
+  }),
   GATEHOUSE_DRAIN_SECONDS: integer(1, 600).default(20).meta({
     description: 'After SIGTERM, how long requests that are under way may take to finish.',
   }),
@@ -316,6 +320,7 @@ function toConfig(env: Environment) {
           perNetwork: env.GATEHOUSE_SIGN_IN_ATTEMPTS_PER_NETWORK,
         }
       : undefined,
+    connectionsPerNetwork: env.GATEHOUSE_CONNECTIONS_PER_NETWORK,
     drainSeconds: env.GATEHOUSE_DRAIN_SECONDS,
     // In development nobody balances load, and whoever pressed Ctrl-C is waiting.
     graceMs: production ? 1000 : 0,

@@ -2,6 +2,7 @@ import { createApp, createPageFiles } from './app.ts';
 import type { Config } from './config.ts';
 import { migrateUp } from './db/migrator.ts';
 import { openDatabase } from './db/open-database.ts';
+import { createConnectionLimit } from './http/connection-limit.ts';
 import { startServer } from './http/server.ts';
 import type { DrainOptions, RunningServer } from './http/server.ts';
 import { fixedLanguage } from './i18n/request-language.ts';
@@ -133,6 +134,11 @@ export async function startGatehouse({
       handler: app.handler,
       host: config.host,
       port: config.port,
+      admit: createConnectionLimit({
+        most: config.connectionsPerNetwork,
+        trustProxy: config.trustProxy,
+        onRefused: (network) => log.warn({ network }, 'one network holds too many connections open'),
+      }),
       log,
       drainSeconds: config.drainSeconds,
       graceMs: config.graceMs,

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../lib/logger.ts';
+import type { ConnectionLimit } from './connection-limit.ts';
 
 /** The listening socket: limits on what a connection may cost, and a way out that fails no request. */
 
@@ -40,6 +41,8 @@ export interface ServerOptions {
   host: string;
   /** 0: any free port. */
   port: number;
+  /** Which connections to take; all of them without it. */
+  admit?: ConnectionLimit;
   log: Logger;
   /** How long `drain` waits for requests that are under way. */
   drainSeconds: number;
@@ -95,6 +98,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   server.timeout = limits.inactivityTimeoutMs;
   server.maxRequestsPerSocket = limits.maxRequestsPerSocket;
   server.on('clientError', (err: NodeJS.ErrnoException, socket) => refuse(err, socket, active));
+
+  const { admit } = options;
+  if (admit) server.on('connection', (socket) => void admit(socket));
 
   await listen(server, options);
   const { port } = server.address() as AddressInfo;
