@@ -1,5 +1,5 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { open } from 'node:fs/promises';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { appendFile, chown, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
@@ -10,9 +10,12 @@ import type { Place } from '../../../src/db/embedded/place.ts';
 import { findPostmaster } from '../../../src/db/embedded/postmaster.ts';
 import { findPrograms } from '../../../src/db/embedded/programs.ts';
 import type { Programs } from '../../../src/db/embedded/programs.ts';
+import { startTcpProxy } from './tcp-proxy.ts';
 
 /** A PostgreSQL server of the test's own that can be crashed, frozen and started again. */
 export interface PrivatePostgres {
+  /** The directory of the cluster. */
+  cluster: string;
   /** Path of the unix socket, for the proxy. */
   socket: string;
   /** The database `gatehouse`, past the proxy. */
@@ -26,6 +29,8 @@ export interface PrivatePostgres {
   freeze(): Promise<void>;
   thaw(): void;
   stop(): Promise<void>;
+  /** Of a standby: it takes writes from now on. */
+  promote(): Promise<void>;
 }
 
 const POLL_MS = 20;
@@ -46,11 +51,20 @@ const SETTINGS = {
   timezone: 'UTC',
 };
 
-/** @param directory absolute; made if it is missing */
-export async function startPrivatePostgres(directory: string): Promise<PrivatePostgres> {
+/**
+ * @param directory absolute; made if it is missing
+ * @param primary a standby of this one, which follows it in step: what is committed is on both
+ */
+export async function startPrivatePostgres(
+  directory: string,
+  primary?: PrivatePostgres,
+): Promise<PrivatePostgres> {
   const place = await preparePlace(directory);
   const programs = await findPrograms(place.owner, undefined, { cacheDir: '/var/cache/gatehouse' });
-  await makeCluster(place, programs);
+  // The account it runs as may not enter the primary's directory, so it comes through this process.
+  const link = primary && (await startTcpProxy(primary.socket));
+  if (primary && link) await copyCluster(primary, place, link.port);
+  else await makeCluster(place, programs);
   const superuserUrl = urlOf(SUPERUSER, 'postgres');
 
   function urlOf(role: string, database: string): string {
@@ -81,9 +95,11 @@ export async function startPrivatePostgres(directory: string): Promise<PrivatePo
 
   let frozen: number[] = [];
   await start();
-  await createDatabase(superuserUrl);
+  if (primary) await followInStep(primary.superuserUrl);
+  else await createDatabase(superuserUrl);
 
   const postgres: PrivatePostgres = {
+    cluster: place.cluster,
     socket: join(place.sockets, '.s.PGSQL.5432'),
     url: urlOf(DATABASE, DATABASE),
     superuserUrl,
@@ -100,6 +116,15 @@ export async function startPrivatePostgres(directory: string): Promise<PrivatePo
     async stop() {
       postgres.thaw();
       await end('SIGINT');
+      await link?.close();
+    },
+    async promote() {
+      await asSuperuser(superuserUrl, async (session) => {
+        // It would go on waiting for a standby of its own.
+        await session.query('ALTER SYSTEM RESET synchronous_standby_names');
+        await session.query('SELECT pg_reload_conf()');
+        await session.query('SELECT pg_promote(true)');
+      });
     },
   };
   return postgres;
@@ -155,12 +180,58 @@ async function answers(url: string): Promise<boolean> {
 }
 
 async function createDatabase(superuserUrl: string): Promise<void> {
-  const session = new Client({ connectionString: superuserUrl });
-  await session.connect();
-  try {
+  await asSuperuser(superuserUrl, async (session) => {
     await session.query(`CREATE ROLE ${DATABASE} LOGIN`);
     await session.query(`CREATE DATABASE ${DATABASE} OWNER ${DATABASE}`);
+  });
+}
+
+export async function asSuperuser<Result>(
+  superuserUrl: string,
+  work: (session: Client) => Promise<Result>,
+): Promise<Result> {
+  const session = new Client({ connectionString: superuserUrl });
+  session.on('error', () => {});
+  await session.connect();
+  try {
+    return await work(session);
   } finally {
-    await session.end();
+    await session.end().catch(() => {});
   }
+}
+
+/** A base backup by hand (PostgreSQL documentation §25.3.3), since `pg_basebackup` is not among the programs. */
+async function copyCluster(primary: PrivatePostgres, { cluster, owner }: Place, port: number): Promise<void> {
+  await asSuperuser(primary.superuserUrl, async (session) => {
+    await appendFile(join(primary.cluster, 'pg_hba.conf'), 'local replication all peer map=gatehouse\n');
+    await session.query('SELECT pg_reload_conf()');
+    await session.query("SELECT pg_backup_start('standby', fast => true)");
+    // Files that go while they are copied are in the log.
+    spawnSync('cp', ['-a', primary.cluster, cluster]);
+    const { rows: ended } = await session.query('SELECT labelfile FROM pg_backup_stop()');
+    for (const name of ['postmaster.pid', '.s.PGSQL.5432', '.s.PGSQL.5432.lock'])
+      await rm(join(cluster, name), { force: true });
+    const settings = `primary_conninfo = 'host=127.0.0.1 port=${port} user=${SUPERUSER} sslmode=disable'\n`;
+    for (const [name, content] of Object.entries({
+      backup_label: String(ended[0].labelfile),
+      'standby.signal': '',
+      'postgresql.auto.conf': settings,
+    })) {
+      await writeFile(join(cluster, name), content);
+      if (owner.ids) await chown(join(cluster, name), owner.ids.uid, owner.ids.gid);
+    }
+  });
+}
+
+/** Waits until the standby follows, and lets no commit return any more that it does not have. */
+async function followInStep(superuserUrl: string): Promise<void> {
+  await asSuperuser(superuserUrl, async (session) => {
+    await session.query("ALTER SYSTEM SET synchronous_standby_names = '*'");
+    await session.query('SELECT pg_reload_conf()');
+    const isInStep = async () => {
+      const { rows } = await session.query("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'");
+      return rows.length > 0;
+    };
+    while (!(await isInStep())) await delay(POLL_MS);
+  });
 }
