@@ -15,8 +15,6 @@ export interface Session {
   agent: UserAgent;
 }
 
-export type BrowserOperations = ReturnType<typeof createBrowserOperations>;
-
 interface Verdict {
   outcome: OperationOutcome;
   detail: string;

@@ -67,7 +67,7 @@ export function certainEnds(index: HistoryIndex, family: KnownFamily): HistoryRe
  * Whether the disabling ends what began with this authorization: it was there before, and no later
  * enabling can have made room for it.
  */
-export function isBefore(
+function isBefore(
   index: HistoryIndex,
   authorization: RecordOf<'authorize'>,
   disable: HistoryRecord,

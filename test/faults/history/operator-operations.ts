@@ -3,8 +3,6 @@ import type { Caller } from './protocol-operations.ts';
 import type { Happening, HistoryRecord, OperationOutcome, Recorder } from './record.ts';
 import type { Person, World } from './world.ts';
 
-export type OperatorOperations = ReturnType<typeof createOperatorOperations>;
-
 /** What an operator does; it goes to the database by itself and reaches the servers through it. */
 export function createOperatorOperations({ services, tenant: { actor } }: World, recorder: Recorder) {
   async function perform(caller: Caller, happening: Happening, work: () => Promise<unknown>) {

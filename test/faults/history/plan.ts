@@ -77,7 +77,7 @@ const WEIGHTS = {
 
 export type Mix = Partial<Record<OperationKind, number>>;
 
-export const SHAPE: Shape = { users: 6, browsers: 10, apps: 3, slots: 24, workers: 10 };
+const SHAPE: Shape = { users: 6, browsers: 10, apps: 3, slots: 24, workers: 10 };
 
 export function makePlan({
   seed,

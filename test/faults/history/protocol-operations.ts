@@ -12,8 +12,6 @@ export interface Caller {
   server: number;
 }
 
-export type ProtocolOperations = ReturnType<typeof createProtocolOperations>;
-
 /** The requests that apps make, each leaving one record. */
 export function createProtocolOperations({ issuer, balancer }: World, recorder: Recorder) {
   async function post(caller: Caller, app: App, path: string, form: Record<string, string>) {

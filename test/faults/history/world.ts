@@ -52,7 +52,7 @@ export async function createPerson(services: Services, { actor }: TestTenant): P
 }
 
 /** An app of the house, so that nobody is asked for consent. */
-export async function createApp(services: Services, { actor }: TestTenant): Promise<App> {
+async function createApp(services: Services, { actor }: TestTenant): Promise<App> {
   const { client, secret } = await services.clients.create(actor, {
     name: 'App under faults',
     firstParty: true,

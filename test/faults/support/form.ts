@@ -1,5 +1,5 @@
 /** Which form of the tests runs, as test/faults/run.ts was told. */
-export const isLong = Boolean(process.env['FAULTS_LONG']);
+const isLong = Boolean(process.env['FAULTS_LONG']);
 
 /** What everything random follows from. */
 export const seed = Number(process.env['FAULTS_SEED'] ?? 1);

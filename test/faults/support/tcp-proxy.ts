@@ -39,7 +39,7 @@ export type Direction = 'to-server' | 'to-client';
 /** A unix socket's path, or a port of this machine. */
 export type Upstream = string | number;
 
-export const COMMIT = /^\s*(commit|end)\b/i;
+const COMMIT = /^\s*(commit|end)\b/i;
 
 interface Flow {
   from: Socket;
