@@ -148,7 +148,7 @@ export async function startGatehouse({
       log,
       jobs: [
         createKeyRotationJob({ db, tenants: services.tenants, keys: services.keys, log }),
-        createExpiryJob({ db, log }),
+        createExpiryJob({ db, log, refreshAbsoluteSeconds: config.refreshAbsoluteSeconds }),
         createLogoutDeliveryJob({ db, registry: app.registry, log }),
         createUserLifeCycleJob({ db, users: services.users, eraseDays: config.userEraseDays, log }),
         ...(config.mail ? [createMailDeliveryJob(services.mail)] : []),

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Knex } from 'knex';
 import { createExpiryJob, EXPIRING_TABLES, expirySql } from '../../src/jobs/expiry-job.ts';
 import { newId } from '../../src/lib/ids.ts';
+import { allSlots } from '../../src/oidc/adapter/token-slots.ts';
 import { migratedDatabase, newTenant } from '../support/database.ts';
 import type { OwnDatabase } from '../support/database.ts';
 import { memoryLog } from './support.ts';
@@ -15,8 +16,7 @@ type Table = (typeof EXPIRING_TABLES)[number];
 const MODELS: Partial<Record<Table, string>> = {
   oidc_models_grants: 'Grant',
   oidc_models_sessions: 'Session',
-  oidc_models_refresh_tokens: 'RefreshToken',
-  oidc_models_ephemeral: 'AuthorizationCode',
+  oidc_models_ephemeral: 'Interaction',
 };
 
 describe('expiry job', () => {
@@ -91,7 +91,7 @@ describe('expiry job', () => {
 
   const count = async (table: Table) => Number((await db(table).count({ count: '*' }))[0]?.['count']);
 
-  const job = (log = memoryLog().log) => createExpiryJob({ db, log });
+  const job = (log = memoryLog().log) => createExpiryJob({ db, log, refreshAbsoluteSeconds: 600 });
 
   it('covers every table whose rows expire', async () => {
     const { rows } = await db.raw(
@@ -106,7 +106,8 @@ describe('expiry job', () => {
     const names = rows
       .map((row: { name: string }) => row.name)
       .filter((name: string) => !kept.includes(name));
-    assert.deepEqual(names.sort(), [...EXPIRING_TABLES].sort());
+    const slots = allSlots({ refreshAbsoluteSeconds: 600 }).map(({ table }) => table);
+    assert.deepEqual(names.sort(), [...EXPIRING_TABLES, ...slots].sort());
   });
 
   for (const table of EXPIRING_TABLES) {
@@ -136,22 +137,14 @@ describe('expiry job', () => {
 
   it('keeps consumed and dead rows, which refuse replays, until they have expired', async () => {
     const now = new Date();
-    for (const table of [
-      'oidc_models_grants',
-      'oidc_models_refresh_tokens',
-      'oidc_models_ephemeral',
-    ] as const) {
+    for (const table of ['oidc_models_grants', 'oidc_models_ephemeral'] as const) {
       await insert(table, -60, { consumed_at: now, dead_at: now });
     }
     await insert('one_time_tokens', -60, { consumed_at: now });
 
     await job().run(never);
 
-    for (const table of [
-      'oidc_models_grants',
-      'oidc_models_refresh_tokens',
-      'oidc_models_ephemeral',
-    ] as const) {
+    for (const table of ['oidc_models_grants', 'oidc_models_ephemeral'] as const) {
       assert.equal(await count(table), 1);
     }
     assert.equal(await count('one_time_tokens'), 1);

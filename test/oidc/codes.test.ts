@@ -133,6 +133,6 @@ describe('authorization codes', () => {
   it('are as hard to guess as a key', async () => {
     const code = await codeOf();
 
-    assert.match(code, /^ac_[\w-]{43}$/);
+    assert.match(code, /^ac_[\w-]{45}$/);
   });
 });

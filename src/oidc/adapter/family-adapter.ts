@@ -6,7 +6,7 @@ import { holdGate } from './family-gate.ts';
 import { recordTokenRevoked } from './token-events.ts';
 import { consumeModel, findFamily, findUnusedRefreshToken, killModel, saveModel } from './model-store.ts';
 import type { FamilyRow } from './model-store.ts';
-import { successorIds } from './refresh-successor.ts';
+import { possibleSuccessorIds } from './refresh-successor.ts';
 import { fromStored, hasForeignPrefix } from './stored-model.ts';
 import type { ModelPayload, StoredModel } from './stored-model.ts';
 import { currentUnitOfWork } from './unit-of-work.ts';
@@ -42,10 +42,10 @@ export function familyAdapter(model: FamilyModel, deps: AdapterDeps): ModelAdapt
       const unit = currentUnitOfWork();
       if (model === 'RefreshToken' && unit?.repeatedSuccessorId === id) return;
 
-      // A used refresh token must stay known for as long as its family can live, or its reuse would look
-      // like a token that never existed.
       const keptSeconds =
-        model === 'RefreshToken' ? Math.max(expiresInSeconds, deps.refreshAbsoluteSeconds) : expiresInSeconds;
+        model === 'RefreshToken'
+          ? Math.max(expiresInSeconds, chainSeconds(payload, deps.refreshAbsoluteSeconds))
+          : expiresInSeconds;
       if (unit?.kind === 'token')
         unit.pending.saves.push({ model, id, payload, expiresInSeconds: keptSeconds });
       else if (unit?.isOptimistic) deferSave(unit, id, payload, keptSeconds);
@@ -104,7 +104,15 @@ export async function successorWithinGrace(
   }: Pick<AdapterDeps, 'tenantId' | 'keyRing' | 'refreshGraceSeconds'>,
 ): Promise<string | undefined> {
   if ((row.consumed_seconds_ago ?? Number.POSITIVE_INFINITY) >= refreshGraceSeconds) return undefined;
-  return findUnusedRefreshToken(await unit.reader(), tenantId, successorIds(keyRing, id));
+  return findUnusedRefreshToken(await unit.reader(), tenantId, possibleSuccessorIds(keyRing, id));
+}
+
+/**
+ * A used refresh token must stay known for as long as a token that came from it can live, or its reuse
+ * would look like a token that never existed.
+ */
+function chainSeconds({ iat = 0, iiat = iat }: ModelPayload, refreshAbsoluteSeconds: number): number {
+  return iiat + refreshAbsoluteSeconds - iat;
 }
 
 function noteReuse(unit: UnitOfWork, row: FamilyRow): void {

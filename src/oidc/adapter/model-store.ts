@@ -6,11 +6,12 @@ import type { AccountColumns } from './account-read.ts';
 import { GrantEnded } from './store-errors.ts';
 import { hashId, toStored } from './stored-model.ts';
 import type { ModelPayload, StoredModel } from './stored-model.ts';
+import { placeOf } from './token-slots.ts';
 
 /**
  * The statements on `oidc_models`. Each is one round trip and decides by its row count; none of them
  * clears `consumed_at` or revives a dead row. The model's name stands in the text, so that the planner
- * prunes to one partition.
+ * prunes to one partition; tokens are asked for where they lie (token-slots.ts).
  */
 
 const COLUMNS = 'id_hash, payload, consumed_at, dead_at';
@@ -25,12 +26,13 @@ export async function findModel(
   id: string,
   lock?: 'for update',
 ): Promise<StoredModel | undefined> {
+  const { table, label, idHash } = placeOf(model, id);
   const { rows } = await prepared<StoredModel>(
     db,
-    `oidc_find_${model}${lock ? '_lock' : ''}`,
-    `SELECT ${COLUMNS} ${VERSIONED.has(model) ? ', xmin::text AS version' : ''} FROM oidc_models
+    `oidc_find${lock ? '_lock' : ''}_${label}`,
+    `SELECT ${COLUMNS} ${VERSIONED.has(model) ? ', xmin::text AS version' : ''} FROM ${table}
       WHERE tenant_id = ? AND model = '${model}' AND id_hash = ? AND dead_at IS NULL ${lock ?? ''}`,
-    [tenantId, hashId(id)],
+    [tenantId, idHash],
   );
   return rows[0];
 }
@@ -83,19 +85,20 @@ export async function findFamily(
   model: ModelName,
   id: string,
 ): Promise<FamilyRow | undefined> {
+  const { table, label, idHash } = placeOf(model, id);
   const { rows } = await prepared<FamilyRow>(
     db,
-    `oidc_family_${model}`,
+    `oidc_family_${label}`,
     `SELECT t.id_hash, t.payload, t.consumed_at, t.dead_at,
             extract(epoch FROM clock_timestamp() - t.consumed_at)::float8 AS consumed_seconds_ago,
             g.payload AS grant_payload, g.id_hash AS grant_id_hash, s.payload AS session_payload, s.id_hash AS session_id_hash,
             ${ACCOUNT_COLUMNS}
-       FROM oidc_models t
+       FROM ${table} t
        JOIN oidc_models g ON g.tenant_id = t.tenant_id AND g.model = 'Grant' AND g.id_hash = t.grant_hash AND g.dead_at IS NULL
        LEFT JOIN oidc_models s ON s.tenant_id = t.tenant_id AND s.model = 'Session' AND s.session_uid = t.session_uid AND s.dead_at IS NULL
        ${ACCOUNT_JOIN('t')}
       WHERE t.tenant_id = ? AND t.model = '${model}' AND t.id_hash = ? AND t.dead_at IS NULL`,
-    [tenantId, hashId(id)],
+    [tenantId, idHash],
   );
   return rows[0];
 }
@@ -187,12 +190,13 @@ function sessionOf(model: ModelName, payload: ModelPayload): string | null {
 
 /** Marks as used. @returns whether this call did it */
 export async function consumeModel(db: Db, tenantId: string, model: ModelName, id: string): Promise<boolean> {
+  const { table, label, idHash } = placeOf(model, id);
   const { rowCount } = await prepared(
     db,
-    `oidc_consume_${model}`,
-    `UPDATE oidc_models SET consumed_at = clock_timestamp(), updated_at = now()
+    `oidc_consume_${label}`,
+    `UPDATE ${table} SET consumed_at = clock_timestamp(), updated_at = now()
       WHERE tenant_id = ? AND model = '${model}' AND id_hash = ? AND consumed_at IS NULL AND dead_at IS NULL`,
-    [tenantId, hashId(id)],
+    [tenantId, idHash],
   );
   return rowCount === 1;
 }
@@ -204,13 +208,14 @@ export async function killModel(
   model: ModelName,
   id: string,
 ): Promise<{ account_id: string | null; client_id: string | null } | undefined> {
+  const { table, label, idHash } = placeOf(model, id);
   const { rows } = await prepared<{ account_id: string | null; client_id: string | null }>(
     db,
-    `oidc_kill_${model}`,
-    `UPDATE oidc_models SET dead_at = clock_timestamp(), updated_at = now()
+    `oidc_kill_${label}`,
+    `UPDATE ${table} SET dead_at = clock_timestamp(), updated_at = now()
       WHERE tenant_id = ? AND model = '${model}' AND id_hash = ? AND dead_at IS NULL
       RETURNING account_id, client_id`,
-    [tenantId, hashId(id)],
+    [tenantId, idHash],
   );
   return rows[0];
 }

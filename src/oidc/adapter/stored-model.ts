@@ -16,6 +16,9 @@ export interface ModelPayload {
   [member: string]: unknown;
   jti?: string;
   exp?: number;
+  iat?: number;
+  /** Of a refresh token: when the first one of its chain was issued. */
+  iiat?: number;
   grantId?: string;
   sessionUid?: string;
   uid?: string;

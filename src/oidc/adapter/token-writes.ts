@@ -4,6 +4,7 @@ import { grantHashOf, insertOf, LIVE_GRANT, rowOf } from './model-store.ts';
 import type { ModelName } from './model-store.ts';
 import { hashId } from './stored-model.ts';
 import type { ModelPayload } from './stored-model.ts';
+import { placeOf } from './token-slots.ts';
 
 /** What a token request writes when its answer is ready. */
 export interface PendingWrites {
@@ -26,13 +27,14 @@ export async function writeTokens(
   const parts: string[] = [];
   const bindings: Parameters<typeof prepared>[3][number][] = [];
 
-  if (consumed) {
+  const used = consumed && placeOf(consumed.model, consumed.id);
+  if (consumed && used) {
     parts.push(`used AS (
-      UPDATE oidc_models SET consumed_at = clock_timestamp(), updated_at = now()
+      UPDATE ${used.table} SET consumed_at = clock_timestamp(), updated_at = now()
        WHERE tenant_id = ?::uuid AND model = '${consumed.model}' AND id_hash = ?::bytea AND consumed_at IS NULL AND dead_at IS NULL
          AND ${LIVE_GRANT}
       RETURNING 1)`);
-    bindings.push(tenantId, hashId(consumed.id), tenantId, hashId(consumed.grantId));
+    bindings.push(tenantId, used.idHash, tenantId, hashId(consumed.grantId));
   }
   for (const [index, { model, id, payload, expiresInSeconds }] of saves.entries()) {
     const grantHash = grantHashOf(model, payload);
@@ -43,7 +45,7 @@ export async function writeTokens(
   }
 
   const shape = [
-    consumed?.model ?? 'none',
+    used?.label ?? 'none',
     ...saves.map(({ model, payload }) => `${model}${payload.grantId ? '' : '_free'}`),
   ];
   const { rows } = await prepared<{ written: boolean }>(
