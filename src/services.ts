@@ -15,9 +15,10 @@ import { createSealer } from './lib/sealer.ts';
 import { createMailService } from './notifications/mail-service.ts';
 import { parseSmtpUrl } from './notifications/smtp-url.ts';
 import { createSmtpTransport } from './notifications/smtp-transport.ts';
-import { revokeClientAccess, revokeUserAccess } from './oidc/adapter/revoke-access.ts';
+import { endSessions, revokeClientAccess, revokeUserAccess } from './oidc/adapter/revoke-access.ts';
 import { createResourceService } from './resources/resource-service.ts';
 import { resourceStore } from './resources/resource-store.ts';
+import { createSessionService } from './sessions/session-service.ts';
 import { createSetupService } from './setup/setup-service.ts';
 import { announcing } from './tenants/tenant-changes.ts';
 import { createTenantService } from './tenants/tenant-service.ts';
@@ -138,6 +139,7 @@ export function createServices({
     clientExists: async (reader, tenantId, clientId) =>
       (await clientStore(reader, tenantId).find(clientId)) !== undefined,
   });
+  const sessions = createSessionService({ db, endSessions });
   const setup = createSetupService({
     db,
     now,
@@ -160,6 +162,7 @@ export function createServices({
     passwordSignIn,
     clients,
     resources,
+    sessions,
     setup,
   };
 }

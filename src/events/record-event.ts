@@ -1,7 +1,7 @@
-import { isIP } from 'node:net';
 import { prepared } from '../db/database.ts';
 import type { Db } from '../db/database.ts';
 import type { Actor } from '../http/actor.ts';
+import { addressOrNull } from '../lib/networks.ts';
 import { serializeEventData } from './event-data.ts';
 import { newEventId } from './event-id.ts';
 import type { EventType } from './event-types.ts';
@@ -59,11 +59,4 @@ export async function recordEvent(
 /** PostgreSQL refuses NUL in text; a visitor must not be able to make the audit insert fail. */
 function textOrNull(text: string | undefined, maxLength: number): string | null {
   return text === undefined ? null : text.replaceAll('\0', '\ufffd').slice(0, maxLength).toWellFormed();
-}
-
-/** An address `inet` accepts: without an IPv6 zone, and IPv4 as such where the socket maps it into IPv6. */
-function addressOrNull(ip: string | undefined): string | null {
-  if (ip === undefined) return null;
-  const address = ip.replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, '');
-  return isIP(address) === 0 ? null : address;
 }

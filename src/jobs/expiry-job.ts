@@ -21,6 +21,7 @@ export const EXPIRING_TABLES = [
   'one_time_tokens',
   'attempt_counters',
   'mails',
+  'user_sessions',
 ] as const;
 
 const BATCH = 500;

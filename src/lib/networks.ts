@@ -56,3 +56,10 @@ export function isPublicAddress(address: Address): boolean {
   if (address.range() !== 'unicast') return false;
   return address.kind() === 'ipv4' || address.match(...GLOBAL_IPV6);
 }
+
+/** An address PostgreSQL's `inet` accepts: without an IPv6 zone, and IPv4 as such where the socket maps it into IPv6. */
+export function addressOrNull(ip: string | undefined): string | null {
+  if (ip === undefined) return null;
+  const address = ip.replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, '');
+  return isIP(address) === 0 ? null : address;
+}

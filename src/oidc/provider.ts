@@ -2,6 +2,7 @@ import Provider from 'oidc-provider';
 import type { JSONWebKeySet } from 'jose';
 import { publicJwks } from '../keys/public-jwks.ts';
 import type { PrivateJwk } from '../keys/signing-key.ts';
+import { SESSION_ABSOLUTE_SECONDS } from '../sessions/session.ts';
 import { createAdapterFactory } from './adapter/adapter-factory.ts';
 import { accountsConfiguration } from './configuration/accounts.ts';
 import { consentConfiguration } from './configuration/consent.ts';
@@ -38,6 +39,7 @@ export function buildProvider(context: TenantContext, keys: readonly PrivateJwk[
       keyRing: context.keyRing,
       refreshGraceSeconds: context.settings.refreshGraceSeconds,
       refreshAbsoluteSeconds: context.settings.refreshAbsoluteSeconds,
+      sessionAbsoluteSeconds: context.tenant.settings.sessionAbsoluteSeconds ?? SESSION_ABSOLUTE_SECONDS,
     }),
     jwks: { keys },
     cookies: cookiesConfiguration(context),

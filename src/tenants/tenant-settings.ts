@@ -27,7 +27,8 @@ const shape = {
     description: 'Default: `GATEHOUSE_SESSION_IDLE_SECONDS`.',
   }),
   sessionAbsoluteSeconds: z.number().int().min(60).max(157_680_000).optional().meta({
-    description: 'However often it is used, a session ends after this long. Default: 90 days.',
+    description:
+      'However often it is used, a session ends this long after the person last proved who they are. Default: 30 days.',
   }),
   locale: z.string().max(35).default('en').meta({
     description: 'Language of screens and mails where nobody asks for another one.',

@@ -23,12 +23,15 @@ describe('expiry job', () => {
   let own: OwnDatabase;
   let db: Knex;
   let tenantId: string;
+  let userId: string;
 
   // It removes rows of every tenant, so it has a database for itself.
   beforeEach(async () => {
     own = await migratedDatabase();
     db = own.db;
     tenantId = (await newTenant(db)).id;
+    userId = newId();
+    await db('users').insert({ id: userId, tenant_id: tenantId, email: 'ana@example.com' });
   });
 
   afterEach(async () => {
@@ -57,6 +60,15 @@ describe('expiry job', () => {
       const id = newId();
       const mail = { template: 'sign_up', locale: 'en', idempotency_key: id, is_requested: true };
       await db(table).insert({ ...row, ...mail, id, recipient: 'ana@example.com' });
+    } else if (table === 'user_sessions') {
+      await db(table).insert({
+        ...row,
+        id: newId(),
+        user_id: userId,
+        session_uid: hash.toString('hex'),
+        device_kind: 'other',
+        ends_at: new Date(),
+      });
     } else if (table === 'login_states') {
       await db(table).insert({ ...row, id_hash: hash, client_id: 'app', state_sealed: 'x' });
     } else {
@@ -81,7 +93,12 @@ describe('expiry job', () => {
                 'id, recipient, template, locale, idempotency_key, is_requested',
                 `gen_random_uuid(), 'ana@example.com', 'sign_up', 'en', i::text || random(), true`,
               ]
-            : ['id_hash', values];
+            : table === 'user_sessions'
+              ? [
+                  'id, user_id, session_uid, device_kind, ends_at',
+                  `gen_random_uuid(), '${userId}', md5(random()::text) || i, 'other', now()`,
+                ]
+              : ['id_hash', values];
     await db.raw(
       `INSERT INTO ${table} (tenant_id, expires_at, ${columns})
        SELECT ?, ${expires}, ${expressions} FROM generate_series(1, ?) AS i`,

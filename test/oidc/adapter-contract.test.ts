@@ -23,6 +23,7 @@ function adapters(db: Knex, tenantId: string) {
     keyRing,
     refreshGraceSeconds: 10,
     refreshAbsoluteSeconds: 1000,
+    sessionAbsoluteSeconds: 1000,
   });
 }
 
@@ -42,10 +43,13 @@ type Name = (typeof ALL)[number];
 describe('adapter contract', () => {
   let db: Knex;
   let tenantId: string;
+  let accountId: string;
   let create: (name: string) => Adapter;
   before(async () => {
     db = await testDb();
     ({ id: tenantId } = await newTenant(db));
+    accountId = newId();
+    await db('users').insert({ id: accountId, tenant_id: tenantId, email: 'ana@example.com' });
     create = adapters(db, tenantId);
   });
 
@@ -73,7 +77,7 @@ describe('adapter contract', () => {
       kind: name,
       iat: now,
       exp: now + 600,
-      accountId: newId(),
+      accountId,
       clientId: 'a-client',
       ...(name === 'Session' ? { uid: makeId('uid'), authorizations: { app: { sid: 's' } } } : {}),
     };
@@ -280,14 +284,14 @@ describe('adapter contract', () => {
   it('honours a self-contained token until it or its grant is revoked', async () => {
     const list = revocationList(db, tenantId);
     const { grantId } = await saved('AccessToken');
-    const honoured = () => list.isHonoured('a-jwt', grantId);
+    const honoured = () => list.isHonoured('a-jwt', { grantId });
     const before = await honoured();
 
     const added = [
       await list.add('another-jwt', 4_000_000_000),
       await list.add('another-jwt', 4_000_000_000),
     ];
-    const revoked = await list.isHonoured('another-jwt', grantId);
+    const revoked = await list.isHonoured('another-jwt', { grantId });
     await create('Grant').destroy(grantId);
 
     assert.deepEqual([before, added, revoked, await honoured()], [true, [true, false], false, false]);

@@ -74,8 +74,9 @@ describe('introspection (RFC 7662)', () => {
 
     const shown = await introspect(rp, token);
 
-    const { grant_id: grantId, ...claims } = decodeJwt(token);
+    const { grant_id: grantId, session_bound: isSessionBound, ...claims } = decodeJwt(token);
     assert.ok(grantId);
+    assert.equal(isSessionBound, true);
     assert.deepEqual(shown, { active: true, ...claims, token_type: 'Bearer' });
   });
 

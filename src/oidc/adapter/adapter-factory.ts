@@ -22,6 +22,7 @@ export interface AdapterDeps {
   keyRing: KeyRing;
   refreshGraceSeconds: number;
   refreshAbsoluteSeconds: number;
+  sessionAbsoluteSeconds: number;
 }
 
 /** What a kind of model does; everything is refused that it does not list. */

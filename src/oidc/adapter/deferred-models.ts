@@ -51,27 +51,19 @@ export function inserted(
   };
 }
 
-/** @param ids of a session that gets a new one, the one it had before */
 export function updated(
   tenantId: string,
-  model: 'Session' | 'Interaction',
-  { before, id }: { before: string; id: string },
+  model: 'Interaction',
+  id: string,
   payload: ModelPayload,
   expiresInSeconds: number,
 ): StatementPart {
   return {
     name: model,
     sql: `UPDATE oidc_models
-        SET id_hash = ?::bytea, payload = ?::jsonb, account_id = ?::uuid, expires_at = now() + make_interval(secs => ?::float8), updated_at = now()
+        SET payload = ?::jsonb, account_id = ?::uuid, expires_at = now() + make_interval(secs => ?::float8), updated_at = now()
       WHERE ${ROW(model)} AND ${ALL_HOLD}`,
-    bindings: [
-      hashId(id),
-      toStored(payload),
-      payload.accountId ?? null,
-      expiresInSeconds,
-      tenantId,
-      hashId(before),
-    ],
+    bindings: [toStored(payload), payload.accountId ?? null, expiresInSeconds, tenantId, hashId(id)],
   };
 }
 

@@ -6,6 +6,8 @@ import { sha256 } from '../../lib/ids.ts';
 /** A part of one statement; its name stands for its text. */
 export interface StatementPart {
   name: string;
+  /** Parts of the same `WITH` that it builds on; what they need comes first among the bindings. */
+  before?: string | undefined;
   sql: string;
   bindings: readonly Knex.RawBinding[];
 }
@@ -47,7 +49,10 @@ export class DeferredWrites {
     const parts = [
       ...guards.map(({ sql }, index) => `guard_${index} AS MATERIALIZED (${sql})`),
       `all_hold AS MATERIALIZED (SELECT 1 ${holds && `WHERE ${holds}`})`,
-      ...writes.map(({ sql }, index) => `write_${index} AS (${sql} RETURNING 1)`),
+      ...writes.flatMap(({ before, sql }, index) => [
+        ...(before === undefined ? [] : [before]),
+        `write_${index} AS (${sql} RETURNING 1)`,
+      ]),
     ];
 
     const { rows } = await prepared<{ written: boolean }>(

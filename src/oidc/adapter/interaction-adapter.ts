@@ -32,7 +32,7 @@ export function interactionAdapter({ db, tenantId, sealer }: AdapterDeps): Model
         unit.deferred.write(
           'interaction',
           known
-            ? updated(tenantId, 'Interaction', { before: id, id }, sealed, expiresInSeconds)
+            ? updated(tenantId, 'Interaction', id, sealed, expiresInSeconds)
             : inserted(tenantId, 'Interaction', id, sealed, expiresInSeconds),
         );
         if (known) unit.interactions.set(id, { ...known, payload: sealed });

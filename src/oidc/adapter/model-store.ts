@@ -14,7 +14,7 @@ import { placeOf } from './token-slots.ts';
  * prunes to one partition; tokens are asked for where they lie (token-slots.ts).
  */
 
-const COLUMNS = 'id_hash, payload, consumed_at, dead_at';
+export const COLUMNS = 'id_hash, payload, consumed_at, dead_at';
 
 const VERSIONED: ReadonlySet<string> = new Set<ModelName>(['Interaction', 'Session']);
 
@@ -37,47 +37,6 @@ export async function findModel(
   return rows[0];
 }
 
-/**
- * The browser's session together with the person and the grant it has with a client: what an authorization
- * request asks for.
- */
-export async function findSession(
-  db: Db,
-  tenantId: string,
-  id: string,
-  clientId: string | undefined,
-  lock?: 'for update',
-): Promise<SessionRow | undefined> {
-  const { rows } = await prepared<SessionRow>(
-    db,
-    `oidc_session${lock ? '_lock' : ''}`,
-    `SELECT s.id_hash, s.payload, s.consumed_at, s.dead_at, s.xmin::text AS version, g.payload AS grant_payload, g.id_hash AS grant_id_hash, ${ACCOUNT_COLUMNS}
-       FROM oidc_models s
-       ${ACCOUNT_JOIN('s')}
-       LEFT JOIN oidc_models g ON g.tenant_id = s.tenant_id AND g.model = 'Grant' AND g.dead_at IS NULL
-             AND g.id_hash = sha256(convert_to(s.payload #>> ARRAY['authorizations', ?::text, 'grantId'], 'UTF8'))
-      WHERE s.tenant_id = ? AND s.model = 'Session' AND s.id_hash = ? AND s.dead_at IS NULL
-      ${lock ? 'FOR UPDATE OF s' : ''}`,
-    [clientId ?? null, tenantId, hashId(id)],
-  );
-  return rows[0];
-}
-
-export async function findSessionByUid(
-  db: Db,
-  tenantId: string,
-  uid: string,
-): Promise<StoredModel | undefined> {
-  const { rows } = await prepared<StoredModel>(
-    db,
-    'oidc_find_session_by_uid',
-    `SELECT ${COLUMNS} FROM oidc_models
-      WHERE tenant_id = ? AND model = 'Session' AND session_uid = ? AND dead_at IS NULL`,
-    [tenantId, uid],
-  );
-  return rows[0];
-}
-
 /** A token together with its grant, the person, and, where it ends with a session, that session. */
 export async function findFamily(
   db: Db,
@@ -95,7 +54,7 @@ export async function findFamily(
             ${ACCOUNT_COLUMNS}
        FROM ${table} t
        JOIN oidc_models g ON g.tenant_id = t.tenant_id AND g.model = 'Grant' AND g.id_hash = t.grant_hash AND g.dead_at IS NULL
-       LEFT JOIN oidc_models s ON s.tenant_id = t.tenant_id AND s.model = 'Session' AND s.session_uid = t.session_uid AND s.dead_at IS NULL
+       LEFT JOIN oidc_models s ON s.tenant_id = t.tenant_id AND s.model = 'Session' AND s.session_uid = t.session_uid AND s.dead_at IS NULL AND s.expires_at > now()
        ${ACCOUNT_JOIN('t')}
       WHERE t.tenant_id = ? AND t.model = '${model}' AND t.id_hash = ? AND t.dead_at IS NULL`,
     [tenantId, idHash],
@@ -232,11 +191,6 @@ export const MODEL_NAMES = [
 ] as const;
 
 export type ModelName = (typeof MODEL_NAMES)[number];
-
-export interface SessionRow extends StoredModel, AccountColumns {
-  grant_payload: ModelPayload | null;
-  grant_id_hash: Buffer | null;
-}
 
 export interface FamilyRow extends StoredModel, AccountColumns {
   consumed_seconds_ago: number | null;

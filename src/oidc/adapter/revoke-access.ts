@@ -1,5 +1,9 @@
+import type { Knex } from 'knex';
 import type { Db } from '../../db/database.ts';
+import { ledgerEnd } from '../../sessions/ledger-statements.ts';
+import type { SessionEndReason } from '../../sessions/session.ts';
 import { enqueueLogout } from './logout-deliveries.ts';
+import { hashId } from './stored-model.ts';
 import type { ModelPayload } from './stored-model.ts';
 
 /**
@@ -7,39 +11,102 @@ import type { ModelPayload } from './stored-model.ts';
  * order in which requests under way lock them.
  */
 export async function revokeUserAccess(trx: Db, tenantId: string, userId: string): Promise<void> {
-  const { rows } = await trx.raw<{ rows: { payload: ModelPayload }[] }>(
-    `UPDATE oidc_models SET dead_at = clock_timestamp(), updated_at = now()
-      WHERE tenant_id = ? AND model = 'Session' AND id_hash IN (
-        SELECT id_hash FROM oidc_models
-         WHERE tenant_id = ? AND model = 'Session' AND account_id = ? AND dead_at IS NULL
-         ORDER BY id_hash FOR UPDATE)
-      RETURNING payload`,
-    [tenantId, tenantId, userId],
+  await killSessions(trx, tenantId, { userId, reason: 'access_ended' });
+  await killGrants(trx, tenantId, (grants) => grants.where({ account_id: userId }));
+}
+
+export async function revokeClientAccess(trx: Db, tenantId: string, clientId: string): Promise<void> {
+  await killGrants(trx, tenantId, (grants) => grants.where({ client_id: clientId }));
+}
+
+/** Which sessions of a person. */
+export interface SessionChoice {
+  userId: string;
+  /** The engine's uids; undefined: all of them. */
+  uids?: readonly string[] | undefined;
+  exceptUid?: string | undefined;
+  reason: SessionEndReason;
+}
+
+/**
+ * Ends sessions as signing out in their own browsers would: with what apps got through them, except for those
+ * that were granted offline access.
+ * @returns the ids in the ledger of those that this call ended
+ */
+export async function endSessions(trx: Db, tenantId: string, choice: SessionChoice): Promise<string[]> {
+  const ended = await killSessions(trx, tenantId, choice);
+  const grantIds = ended.flatMap(({ payload }) =>
+    authorizationsOf(payload).flatMap(([, { grantId, persistsLogout }]) =>
+      grantId && !persistsLogout ? [grantId] : [],
+    ),
   );
-  await killGrants(trx, tenantId, 'account_id', userId);
+  if (grantIds.length > 0) {
+    await killGrants(trx, tenantId, (grants) => grants.whereIn('id_hash', grantIds.map(hashId)));
+  }
+  return ended.flatMap(({ ledger_id: id }) => id ?? []);
+}
+
+interface EndedSession {
+  payload: ModelPayload;
+  ledger_id: string | null;
+}
+
+async function killSessions(
+  trx: Db,
+  tenantId: string,
+  { userId, uids, exceptUid, reason }: SessionChoice,
+): Promise<EndedSession[]> {
+  // Locked before anything is changed: a request under way may give the row another id, and a statement that
+  // had to wait for it would look for the row in vain.
+  const locked: { session_uid: string }[] = await trx('oidc_models')
+    .where({ tenant_id: tenantId, model: 'Session', account_id: userId })
+    .whereNull('dead_at')
+    .modify((query) => {
+      if (uids) query.whereIn('session_uid', uids);
+      if (exceptUid !== undefined) query.whereNot({ session_uid: exceptUid });
+    })
+    .orderBy('session_uid')
+    .forUpdate()
+    .select('session_uid');
+  if (locked.length === 0) return [];
+
+  const { rows } = await trx.raw<{ rows: EndedSession[] }>(
+    `WITH killed AS (
+       UPDATE oidc_models SET dead_at = clock_timestamp(), updated_at = now()
+        WHERE tenant_id = ? AND model = 'Session' AND session_uid = ANY (?) AND dead_at IS NULL
+       RETURNING tenant_id, session_uid, payload),
+     ${ledgerEnd('killed')}
+     SELECT killed.payload, ledger_end.id AS ledger_id FROM killed LEFT JOIN ledger_end USING (session_uid)`,
+    [tenantId, locked.map((row) => row.session_uid), reason],
+  );
   for (const { payload } of rows) {
     for (const [clientId, { sid }] of authorizationsOf(payload)) {
       await enqueueLogout(trx, tenantId, { clientId, accountId: userId, sid });
     }
   }
+  return rows;
 }
 
-export async function revokeClientAccess(trx: Db, tenantId: string, clientId: string): Promise<void> {
-  await killGrants(trx, tenantId, 'client_id', clientId);
+async function killGrants(
+  trx: Db,
+  tenantId: string,
+  choose: (grants: Knex.QueryBuilder) => Knex.QueryBuilder,
+): Promise<void> {
+  const grants = () => trx('oidc_models').where({ tenant_id: tenantId, model: 'Grant' });
+  const chosen = grants()
+    .whereNull('dead_at')
+    .modify((grants) => void choose(grants))
+    .orderBy('id_hash')
+    .forUpdate()
+    .select('id_hash');
+  await grants()
+    .whereIn('id_hash', chosen)
+    .update({ dead_at: trx.raw('clock_timestamp()'), updated_at: trx.fn.now() });
 }
 
-async function killGrants(trx: Db, tenantId: string, column: 'account_id' | 'client_id', value: string) {
-  await trx.raw(
-    `UPDATE oidc_models SET dead_at = clock_timestamp(), updated_at = now()
-      WHERE tenant_id = ? AND model = 'Grant' AND id_hash IN (
-        SELECT id_hash FROM oidc_models
-         WHERE tenant_id = ? AND model = 'Grant' AND ${column} = ? AND dead_at IS NULL
-         ORDER BY id_hash FOR UPDATE)`,
-    [tenantId, tenantId, value],
-  );
-}
+type Authorization = { sid?: string; grantId?: string; persistsLogout?: boolean };
 
-function authorizationsOf(payload: ModelPayload): [string, { sid?: string }][] {
+function authorizationsOf(payload: ModelPayload): [string, Authorization][] {
   const { authorizations } = payload;
   if (typeof authorizations !== 'object' || authorizations === null) return [];
   return Object.entries(authorizations);

@@ -1,19 +1,26 @@
-import { prepared } from '../../db/database.ts';
-import type { Db } from '../../db/database.ts';
 import { recordEvent } from '../../events/record-event.ts';
 import { toAccount } from './account-read.ts';
 import type { AdapterDeps, ModelAdapter } from './adapter-factory.ts';
-import { inserted, isAlive, isUnchanged, updated } from './deferred-models.ts';
-import { findModel, findSession, findSessionByUid, killModel, saveModel } from './model-store.ts';
-import type { SessionRow } from './model-store.ts';
-import { StoreUnavailable } from './store-errors.ts';
-import { fromStored, hashId, toStored } from './stored-model.ts';
+import { isAlive, isUnchanged } from './deferred-models.ts';
+import {
+  findPlainSession,
+  findSession,
+  findSessionByUid,
+  insertSession,
+  killSession,
+  sessionInserted,
+  sessionUpdated,
+  updateSession,
+} from './session-rows.ts';
+import type { SessionRow } from './session-rows.ts';
+import { fromStored, hashId } from './stored-model.ts';
 import type { ModelPayload } from './stored-model.ts';
 import { currentUnitOfWork } from './unit-of-work.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
 
-/** A session's expiry is written again only after this much of its life has passed. */
+/** A session's expiry, and when it was seen last, are written again only after this much of its life, or so long. */
 const TOUCH_SHARE = 0.02;
+const TOUCH_SECONDS = 300;
 
 /**
  * The browser's session. What an authorization request writes stands only if the session is then as it was
@@ -21,12 +28,12 @@ const TOUCH_SHARE = 0.02;
  * cannot undo a logout, and parallel tabs lose nothing. The row keeps its uid for life; a new id replaces
  * the old one in place.
  */
-export function sessionAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
+export function sessionAdapter({ db, tenantId, sessionAbsoluteSeconds }: AdapterDeps): ModelAdapter {
   return {
     async find(id) {
       const unit = currentUnitOfWork();
       if (unit?.kind !== 'browser') {
-        const stored = await findModel((await unit?.reader()) ?? db, tenantId, 'Session', id);
+        const stored = await findPlainSession((await unit?.reader()) ?? db, tenantId, id);
         return stored && fromStored(id, stored);
       }
 
@@ -53,12 +60,17 @@ export function sessionAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
     async save(id, payload, expiresInSeconds) {
       const unit = currentUnitOfWork();
       const known = unit?.session?.uid === payload.uid ? unit?.session : undefined;
+      const session = {
+        id,
+        payload,
+        idleSeconds: expiresInSeconds,
+        absoluteSeconds: sessionAbsoluteSeconds,
+        ip: unit?.actor.ip,
+        userAgent: unit?.actor.userAgent,
+      };
       if (!known) {
-        if (unit?.isOptimistic) {
-          unit.deferred.write('session', inserted(tenantId, 'Session', id, payload, expiresInSeconds));
-          return;
-        }
-        await saveModel((await unit?.writer()) ?? db, tenantId, 'Session', id, payload, expiresInSeconds);
+        if (unit?.isOptimistic) unit.deferred.write('session', sessionInserted(tenantId, session));
+        else await insertSession((await unit?.writer()) ?? db, tenantId, session);
         return;
       }
 
@@ -67,20 +79,10 @@ export function sessionAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
       if (unit?.isOptimistic) {
         const { id: before, stored } = known;
         unit.deferred.guard('session', isUnchanged(tenantId, 'Session', before, String(stored.version)));
-        unit.deferred.write(
-          'session',
-          updated(tenantId, 'Session', { before, id }, payload, expiresInSeconds),
-        );
+        unit.deferred.write('session', sessionUpdated(tenantId, before, session));
         return;
       }
-      await updateSession(
-        await (unit as UnitOfWork).transaction(),
-        tenantId,
-        known.id,
-        id,
-        payload,
-        expiresInSeconds,
-      );
+      await updateSession(await (unit as UnitOfWork).transaction(), tenantId, known.id, session);
       known.id = id;
       known.stored.payload = structuredClone(payload);
     },
@@ -89,7 +91,7 @@ export function sessionAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
     async destroy(id) {
       const unit = currentUnitOfWork();
       if (unit?.session?.id === id) unit.session.destroyed = true;
-      else await killModel((await unit?.writer()) ?? db, tenantId, 'Session', id);
+      else await killSession((await unit?.writer()) ?? db, tenantId, id, 'signed_out');
     },
   };
 }
@@ -117,7 +119,7 @@ export async function settleSession(unit: UnitOfWork, tenantId: string): Promise
   if (!unit.session?.destroyed) return;
   const { id, uid } = unit.session;
   const trx = await unit.transaction();
-  const ended = await killModel(trx, tenantId, 'Session', id);
+  const ended = await killSession(trx, tenantId, id, 'signed_out');
   if (!ended?.account_id) return;
   const actor = { ...unit.actor, type: 'user' as const, id: ended.account_id };
   await recordEvent(trx, actor, 'user.logout', {
@@ -126,29 +128,12 @@ export async function settleSession(unit: UnitOfWork, tenantId: string): Promise
   });
 }
 
-async function updateSession(
-  db: Db,
-  tenantId: string,
-  oldId: string,
-  id: string,
-  payload: ModelPayload,
-  expiresInSeconds: number,
-): Promise<void> {
-  const { rowCount } = await prepared(
-    db,
-    'oidc_update_session',
-    `UPDATE oidc_models
-        SET id_hash = ?, payload = ?::jsonb, account_id = ?::uuid, expires_at = now() + make_interval(secs => ?::float8), updated_at = now()
-      WHERE tenant_id = ? AND model = 'Session' AND id_hash = ? AND dead_at IS NULL`,
-    [hashId(id), toStored(payload), payload.accountId ?? null, expiresInSeconds, tenantId, hashId(oldId)],
-  );
-  // The row was locked when it was read, so this cannot happen while the lock holds.
-  if (rowCount !== 1) throw new StoreUnavailable(new Error('the session row is gone under its lock'));
-}
-
 function isSame(before: ModelPayload, after: ModelPayload, expiresInSeconds: number): boolean {
   const extendedBy = (after.exp ?? 0) - (before.exp ?? 0);
-  return extendedBy < expiresInSeconds * TOUCH_SHARE && comparable(before) === comparable(after);
+  return (
+    extendedBy < Math.min(expiresInSeconds * TOUCH_SHARE, TOUCH_SECONDS) &&
+    comparable(before) === comparable(after)
+  );
 }
 
 /** Key order differs between what the engine builds and what the database returns. */

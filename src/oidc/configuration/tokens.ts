@@ -13,7 +13,7 @@ export function tokensConfiguration({ settings, tenant }: TenantContext) {
       AuthorizationCode: 60,
       IdToken: 3600,
       Interaction: 3600,
-      Session: sessionIdleSeconds,
+      Session: tenant.settings.sessionIdleSeconds ?? sessionIdleSeconds,
       // Long enough that a refresh token of the grant's last day reaches its own absolute end.
       Grant: 2 * refreshAbsoluteSeconds,
       RefreshToken: (_ctx, token) =>
@@ -30,9 +30,11 @@ export function tokensConfiguration({ settings, tenant }: TenantContext) {
     formats: {
       bitsOfOpaqueRandomness: 256,
       customizers: {
-        // Lets introspection see that the grant behind a self-contained token has ended.
+        // Lets introspection see that the grant behind a self-contained token, or the session, has ended.
         jwt(_ctx, token, { payload }) {
-          if ('grantId' in token && token.grantId) payload['grant_id'] = token.grantId;
+          if (!('grantId' in token) || !token.grantId) return;
+          payload['grant_id'] = token.grantId;
+          if (token.expiresWithSession) payload['session_bound'] = true;
         },
       },
     },

@@ -12,6 +12,7 @@ interface AccessTokenClaims extends JWTPayload {
   exp: number;
   client_id: string;
   grant_id?: string;
+  session_bound?: boolean;
 }
 
 /**
@@ -41,9 +42,13 @@ export function jwtTokensMiddleware(context: TenantContext, jwks: JSONWebKeySet)
     // The client it was issued to is gone or disabled: so is its access.
     if (!(await directory.client(claims.client_id))) return inactive;
     const reader = (await currentUnitOfWork()?.reader()) ?? db;
-    if (!(await revocationList(reader, tenant.id).isHonoured(claims.jti, claims.grant_id))) return inactive;
+    const isHonoured = await revocationList(reader, tenant.id).isHonoured(claims.jti, {
+      grantId: claims.grant_id,
+      ...(claims.session_bound === true ? { inSessionOf: claims.client_id } : {}),
+    });
+    if (!isHonoured) return inactive;
 
-    const { grant_id: _grantId, cnf, ...shown } = claims;
+    const { grant_id: _grantId, session_bound: _sessionBound, cnf, ...shown } = claims;
     const bound = typeof cnf === 'object' && cnf !== null && 'jkt' in cnf;
     return { active: true, ...shown, ...(cnf ? { cnf } : {}), token_type: bound ? 'DPoP' : 'Bearer' };
   }

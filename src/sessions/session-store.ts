@@ -1,0 +1,68 @@
+import type { Db } from '../db/database.ts';
+import { isId } from '../lib/ids.ts';
+import type { Device } from './device.ts';
+import type { UserSession } from './session.ts';
+
+/** Queries of `user_sessions`; its rows are written with the engine's sessions, see ledger-statements.ts. */
+export function sessionStore(db: Db, tenantId: string) {
+  const live = (userId: string) =>
+    db<SessionRow>('user_sessions')
+      .where({ tenant_id: tenantId, user_id: userId })
+      .whereNull('ended_at')
+      .where('ends_at', '>', db.fn.now());
+
+  return {
+    /** Those that have not ended, the one used last first. @returns also the engine's uid, for nobody outside */
+    async listLive(userId: string): Promise<{ session: UserSession; uid: string }[]> {
+      if (!isId(userId)) return [];
+      const rows = await live(userId).orderBy([
+        { column: 'last_seen_at', order: 'desc' },
+        { column: 'id', order: 'desc' },
+      ]);
+      return rows.map((row) => ({ session: fromRow(row), uid: row.session_uid }));
+    },
+
+    async findLiveUid(userId: string, id: string): Promise<string | undefined> {
+      if (!isId(userId) || !isId(id)) return undefined;
+      return (await live(userId).where({ id }).first('session_uid'))?.session_uid;
+    },
+
+    /** Whether the person has signed in here before, as far back as the ledger goes. */
+    async hasAny(userId: string): Promise<boolean> {
+      const found = await db('user_sessions').where({ tenant_id: tenantId, user_id: userId }).first('id');
+      return found !== undefined;
+    },
+  };
+}
+
+interface SessionRow {
+  id: string;
+  tenant_id: string;
+  user_id: string;
+  session_uid: string;
+  browser: string | null;
+  os: string | null;
+  device_kind: Device['kind'];
+  ip: string | null;
+  methods: string[];
+  client_ids: string[];
+  authenticated_at: Date;
+  last_seen_at: Date;
+  ends_at: Date;
+  created_at: Date;
+}
+
+function fromRow(row: SessionRow): UserSession {
+  return {
+    id: row.id,
+    userId: row.user_id,
+    device: { browser: row.browser, os: row.os, kind: row.device_kind },
+    ip: row.ip,
+    createdAt: row.created_at,
+    lastSeenAt: row.last_seen_at,
+    authenticatedAt: row.authenticated_at,
+    methods: row.methods,
+    clientIds: row.client_ids,
+    endsAt: row.ends_at,
+  };
+}
