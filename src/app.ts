@@ -160,7 +160,14 @@ export function createApp(options: AppOptions): App {
 
   app.use(resolveTenant(registry) as Koa.Middleware<RequestState>);
   app.use(protocolRoutes as Koa.Middleware<RequestState>);
-  const interactions = interactionRoutes({ csrf, pages, httpPages, signIn: services.passwordSignIn, now });
+  const interactions = interactionRoutes({
+    csrf,
+    pages,
+    httpPages,
+    signIn: services.passwordSignIn,
+    admitSignIn: services.admitSignIn,
+    now,
+  });
   app.use(interactions.routes() as unknown as Koa.Middleware<RequestState>);
   app.use(landing().routes() as unknown as Koa.Middleware<RequestState>);
 

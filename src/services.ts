@@ -28,6 +28,7 @@ import { commonPasswords } from './users/common-passwords.ts';
 import { createPasswordHasher } from './users/password-hasher.ts';
 import { createPasswordPolicy } from './users/password-policy.ts';
 import { createPasswordSignIn } from './users/password-sign-in.ts';
+import { createSignInAdmission } from './users/sign-in-admission.ts';
 import { createUserService } from './users/user-service.ts';
 
 /**
@@ -119,6 +120,9 @@ export function createServices({
       forgetFailures: (trx, tenantId, email) => signInAttempts.forget(trx, tenantId, email),
     });
   const users = usersOn(db);
+  const admitSignIn = createSignInAdmission({
+    most: config.passwordHashers * (1 + HASHER_QUEUE_PER_WORKER),
+  });
   const passwordSignIn = createPasswordSignIn({ db, now, hasher, attempts: signInAttempts });
   const clients = createClientService({
     db,
@@ -160,6 +164,7 @@ export function createServices({
     users,
     signInAttempts,
     passwordSignIn,
+    admitSignIn,
     clients,
     resources,
     sessions,

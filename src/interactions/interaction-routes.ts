@@ -10,6 +10,7 @@ import { defineErrors } from '../lib/errors.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
 import type { TenantRequestContext, TenantState } from '../oidc/tenant-state.ts';
 import type { PasswordSignIn } from '../users/password-sign-in.ts';
+import type { SignInAdmission } from '../users/sign-in-admission.ts';
 import { allowConsent, needsNoConsent } from './consent-step.ts';
 import { firstScreen, nextScreen, pathOf, startingEmail } from './dispatch.ts';
 import type { Screen } from './dispatch.ts';
@@ -33,6 +34,7 @@ export interface InteractionDeps {
   pages: InteractionPages;
   httpPages: HttpPages;
   signIn: PasswordSignIn;
+  admitSignIn: SignInAdmission;
   now: Clock;
 }
 
@@ -54,7 +56,7 @@ const consentForm = z.object({ ...csrfField, decision: z.enum(['allow', 'cancel'
 
 export function interactionRoutes(deps: InteractionDeps) {
   const router = new Router<TenantState>({ prefix: '/interaction/:uid' });
-  const { csrf, signIn, now } = deps;
+  const { csrf, signIn, admitSignIn, now } = deps;
 
   /** Loads the sign-in; one that is gone starts over. */
   const on = (handler: Handler) => async (ctx: TenantRequestContext) => {
@@ -123,6 +125,7 @@ export function interactionRoutes(deps: InteractionDeps) {
 
   router.post(
     '/password',
+    (_ctx, next) => admitSignIn(next),
     on(async (ctx, interaction) => {
       const form = await parseForm(ctx, passwordForm);
       csrf.check(ctx, interaction.interaction.uid, form.csrf);
