@@ -26,6 +26,7 @@ import { checkRequestTarget } from './http/request-target.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { fixedLanguage, requestLanguage } from './i18n/request-language.ts';
 import { SOURCE_LOCALE } from './i18n/translations.ts';
+import { createMailedPages } from './interactions/mailed-pages.ts';
 import { createInteractionPages } from './interactions/pages.ts';
 import { createScreens } from './interactions/screens.ts';
 import { interactionRoutes } from './interactions/interaction-routes.ts';
@@ -107,7 +108,6 @@ export function createApp(options: AppOptions): App {
     publicUrl,
     keys,
     settings: config,
-    locales: translations.locales,
     screens: createScreens({ pages, httpPages, now }),
     fetch: createSafeFetch({ allow: config.outboundAllow }) as typeof globalThis.fetch,
     clientSecretLimit: createClientSecretLimit({ limiter, perMinute: config.rateLimits?.client }),
@@ -167,6 +167,9 @@ export function createApp(options: AppOptions): App {
     httpPages,
     signIn: services.passwordSignIn,
     admitSignIn: services.admitSignIn,
+    mailed: services.mail.isAvailable ? { ...services, now } : undefined,
+    mailedPages: createMailedPages({ views }),
+    passwordRules: services.passwordPolicy,
     now,
   });
   app.use(interactions.routes() as unknown as Koa.Middleware<RequestState>);

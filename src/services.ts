@@ -16,6 +16,11 @@ import { createMailService } from './notifications/mail-service.ts';
 import { parseSmtpUrl } from './notifications/smtp-url.ts';
 import { createSmtpTransport } from './notifications/smtp-transport.ts';
 import { endSessions, revokeClientAccess, revokeUserAccess } from './oidc/adapter/revoke-access.ts';
+import { createLinks } from './one-time-codes/links.ts';
+import { createOneTimeCodes } from './one-time-codes/one-time-codes.ts';
+import { createPasswordReset } from './recovery/password-reset.ts';
+import { createSignInCode } from './recovery/sign-in-code.ts';
+import { createSignUp } from './sign-up/sign-up.ts';
 import { createResourceService } from './resources/resource-service.ts';
 import { resourceStore } from './resources/resource-store.ts';
 import { createSessionService } from './sessions/session-service.ts';
@@ -124,6 +129,12 @@ export function createServices({
     most: config.passwordHashers * (1 + HASHER_QUEUE_PER_WORKER),
   });
   const passwordSignIn = createPasswordSignIn({ db, now, hasher, attempts: signInAttempts });
+  const codes = createOneTimeCodes({ db, keyRing, sealer, enqueueMail: mail.enqueue });
+  const links = createLinks({ db, publicUrl: config.publicUrl });
+  const mailedDeps = { db, codes, links, enqueueMail: mail.enqueue, usersOn };
+  const passwordReset = createPasswordReset(mailedDeps);
+  const signInCode = createSignInCode({ ...mailedDeps, attempts: signInAttempts });
+  const signUp = createSignUp(mailedDeps);
   const clients = createClientService({
     db,
     now,
@@ -165,6 +176,9 @@ export function createServices({
     signInAttempts,
     passwordSignIn,
     admitSignIn,
+    passwordReset,
+    signInCode,
+    signUp,
     clients,
     resources,
     sessions,

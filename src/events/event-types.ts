@@ -52,6 +52,16 @@ export const EVENT_TYPES = {
   'token.revoked': 'A single token was revoked.',
   'session.ended': 'A browser session was ended.',
 
+  'auth.code_sent': 'A one-time code or link was mailed; the reason says for what.',
+  'auth.code_refused': 'A one-time code was wrong, expired or already used up; the reason says which.',
+  'user.password_reset': 'A user proved to read their address and set a new password.',
+  'user.email_verified': 'A user proved to read the e-mail address of the account.',
+  'user.activated': 'A pending user confirmed the account, which can be used from now on.',
+  'user.signed_up': 'A user made an account by themselves.',
+  'user.invited': 'A user was sent an invitation.',
+  'user.email_changed': "A user's e-mail address was replaced by one they proved to read.",
+  'user.email_change_undone': 'A change of e-mail address was undone from the former address.',
+
   'mail.failed': 'A mail could not be delivered and is not tried again; the reason says why.',
 
   'admin.link_issued': 'A single-use set-up link for an administrator was made.',

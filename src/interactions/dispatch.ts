@@ -1,10 +1,11 @@
 import type { LoginState } from './login-state.ts';
+import type { MailedScreen } from './mailed-state.ts';
 
 /**
  * Which screen comes next. Steps say only whether an answer was good; this file alone knows the order, so
  * that no step can be skipped by asking for a later one.
  */
-export type Screen = 'accounts' | 'identifier' | 'password' | 'consent';
+export type Screen = 'accounts' | 'identifier' | 'password' | 'consent' | MailedScreen;
 
 export interface Situation {
   prompt: string;
@@ -12,6 +13,8 @@ export interface Situation {
   loginHint: string | undefined;
   /** The browser remembers people who signed in here. */
   knowsAccounts: boolean;
+  /** Whether people may make accounts here. */
+  offersSignUp: boolean;
   /** Who is signed in, and has to prove it again. */
   sessionEmail: string | undefined;
 }
@@ -22,6 +25,7 @@ export interface Situation {
  */
 export function firstScreen(situation: Situation): Screen {
   if (situation.prompt === 'consent') return 'consent';
+  if (situation.prompt === 'create' && situation.offersSignUp) return 'sign_up';
   if (startingEmail({}, situation) !== undefined) return 'password';
   return situation.knowsAccounts ? 'accounts' : 'identifier';
 }
@@ -35,8 +39,31 @@ export function nextScreen(state: LoginState, situation: Situation): Screen {
       return situation.knowsAccounts ? 'accounts' : 'identifier';
     case 'identifier':
       return 'identifier';
+    case 'forgot':
+    case 'email_code':
+    case 'sign_up':
+    case 'code':
+    case 'new_password':
+    case 'sign_up_profile':
+      return mayShow(state.step, state) ? state.step : firstScreen(situation);
     case undefined:
       return firstScreen(situation);
+  }
+}
+
+/** Whether what must come before a screen has: nobody gets past a code by asking for what follows it. */
+export function mayShow(screen: MailedScreen, { mailed }: Pick<LoginState, 'mailed'>): boolean {
+  switch (screen) {
+    case 'forgot':
+    case 'email_code':
+    case 'sign_up':
+      return true;
+    case 'code':
+      return mailed !== undefined && !mailed.isProved;
+    case 'new_password':
+      return mailed?.purpose === 'password_reset' && mailed.isProved;
+    case 'sign_up_profile':
+      return mailed?.purpose === 'sign_up' && mailed.isProved;
   }
 }
 
@@ -45,7 +72,7 @@ export function nextScreen(state: LoginState, situation: Situation): Screen {
  * shown at the interaction's own address as well; the consent only there.
  */
 export function pathOf(screen: Screen, basePath: string): string {
-  return screen === 'consent' ? basePath : `${basePath}/${screen}`;
+  return screen === 'consent' ? basePath : `${basePath}/${screen.replaceAll('_', '-')}`;
 }
 
 /** Whose password is asked for: who was typed or chosen, else who is signed in, else whom the app named. */

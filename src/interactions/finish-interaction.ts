@@ -60,6 +60,7 @@ export function finishLogin(
       login: { accountId: user.id, amr: methods, ts: Math.floor(at.getTime() / 1000), remember: true },
       // Choosing whose password to type is choosing an account.
       ...(interaction.situation.prompt === 'select_account' ? { select_account: {} } : {}),
+      ...(interaction.situation.prompt === 'create' ? { create: {} } : {}),
     };
   });
 }

@@ -33,10 +33,13 @@ export interface InteractionContext {
   basePath: string;
 }
 
-/** @throws SessionNotFound when the browser has no such sign-in under way, or it ended */
+/**
+ * @param deps.mailed absent where no mail can be sent
+ * @throws SessionNotFound when the browser has no such sign-in under way, or it ended
+ */
 export async function loadInteraction(
   ctx: TenantRequestContext,
-  { now }: { now: Clock },
+  { now, mailed }: { now: Clock; mailed?: object | undefined },
 ): Promise<InteractionContext> {
   const { tenantProvider } = ctx.state;
   const { provider, context } = tenantProvider;
@@ -79,6 +82,7 @@ export async function loadInteraction(
           known.find(({ user }) => user.id === demanded)?.user.email ??
           parseEmail(textOf(interaction.params['login_hint'])),
         knowsAccounts: known.length > 0,
+        offersSignUp: mailed !== undefined && tenant.settings.signUp !== 'off',
         sessionEmail: demanded === undefined ? sessionUser?.email : undefined,
       },
       app: { id: clientId, name: client?.name ?? clientId },

@@ -9,6 +9,7 @@ import type { Clock } from '../lib/clock.ts';
 import { defineErrors } from '../lib/errors.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
 import type { TenantRequestContext, TenantState } from '../oidc/tenant-state.ts';
+import type { PasswordRules } from '../users/password-policy.ts';
 import type { PasswordSignIn } from '../users/password-sign-in.ts';
 import type { SignInAdmission } from '../users/sign-in-admission.ts';
 import { allowConsent, needsNoConsent } from './consent-step.ts';
@@ -20,6 +21,11 @@ import type { InteractionContext } from './interaction-context.ts';
 import { loginStateStore } from './login-state.ts';
 import type { LoginState } from './login-state.ts';
 import type { InteractionPages } from './pages.ts';
+import type { MailedPages } from './mailed-pages.ts';
+import { isMailedScreen } from './mailed-state.ts';
+import type { MailedScreen } from './mailed-state.ts';
+import { addMailedRoutes } from './mailed-routes.ts';
+import type { MailedDeps } from './mailed-steps.ts';
 import { renderScreen } from './render-screen.ts';
 import { restartInteraction } from './restart-interaction.ts';
 import { accountStep, identifierStep, passwordStep } from './sign-in-steps.ts';
@@ -35,6 +41,10 @@ export interface InteractionDeps {
   httpPages: HttpPages;
   signIn: PasswordSignIn;
   admitSignIn: SignInAdmission;
+  /** Recovery, sign-up and codes; absent where no mail can be sent. */
+  mailed?: MailedDeps | undefined;
+  mailedPages: MailedPages;
+  passwordRules: PasswordRules;
   now: Clock;
 }
 
@@ -70,13 +80,20 @@ export function interactionRoutes(deps: InteractionDeps) {
     }
   };
 
-  const show = (ctx: TenantRequestContext, screen: Screen, interaction: InteractionContext) =>
-    renderScreen(ctx, screen, interaction, deps);
+  const show = (
+    ctx: TenantRequestContext,
+    screen: Exclude<Screen, MailedScreen>,
+    interaction: InteractionContext,
+  ) => renderScreen(ctx, screen, interaction, deps);
 
   router.get(
     '/',
     on(async (ctx, interaction) => {
       const screen = firstScreen(interaction.situation);
+      if (isMailedScreen(screen)) {
+        seeOther(ctx, pathOf(screen, interaction.basePath));
+        return;
+      }
       if (screen === 'consent' && (await needsNoConsent(interaction))) {
         seeOther(ctx, await allowConsent(ctx, interaction));
         return;
@@ -186,6 +203,10 @@ export function interactionRoutes(deps: InteractionDeps) {
     }),
   );
 
+  if (deps.mailed) {
+    const render = { ...deps, pages: deps.mailedPages };
+    addMailedRoutes(router, { mailed: deps.mailed, render, csrf, on, proceed, knowsAccount });
+  }
   return router;
 
   async function proceed(

@@ -5,6 +5,8 @@ import { sha256 } from '../lib/ids.ts';
 import type { Sealer } from '../lib/sealer.ts';
 import { ALL_HOLD } from '../oidc/adapter/deferred-writes.ts';
 import type { StatementPart } from '../oidc/adapter/deferred-writes.ts';
+import { MAILED_SCREENS, mailedErrorSchema, mailedStateSchema } from './mailed-state.ts';
+import type { MailedError, MailedScreen, MailedState } from './mailed-state.ts';
 
 /**
  * Where a sign-in stands, kept beside the engine's interaction and longer than it: an interaction that
@@ -17,13 +19,16 @@ export interface LoginState {
   /** How often in a row this request was started over, without an answer of the person in between. */
   restarts: number;
   /** Undefined until the first answer: dispatch decides by the request. */
-  step?: 'accounts' | 'identifier' | 'password' | undefined;
+  step?: 'accounts' | 'identifier' | 'password' | MailedScreen | undefined;
   /** Whom the person says they are. */
   email?: string | undefined;
   /** What was typed instead of an address. */
   typed?: string | undefined;
   /** Why the last answer was not good enough. */
   error?: LoginError | undefined;
+  /** A code that was mailed, and what for. */
+  mailed?: MailedState | undefined;
+  mailedError?: MailedError | undefined;
 }
 
 const loginErrorSchema = z.discriminatedUnion('reason', [
@@ -41,10 +46,12 @@ const loginStateSchema = z.object({
   clientId: z.string(),
   authorizationPath: z.string().optional(),
   restarts: z.number(),
-  step: z.enum(['accounts', 'identifier', 'password']).optional(),
+  step: z.enum(['accounts', 'identifier', 'password', ...MAILED_SCREENS]).optional(),
   email: z.string().optional(),
   typed: z.string().optional(),
   error: loginErrorSchema.optional(),
+  mailed: mailedStateSchema.optional(),
+  mailedError: mailedErrorSchema.optional(),
 });
 
 const KEPT_SECONDS = 24 * 3600;

@@ -34,6 +34,8 @@ export interface IdentifierLocals extends Purpose {
   cancelHref: string;
   /** The account chooser, if this browser knows accounts. */
   chooserHref: string | null;
+  /** Where an account is made, if people may. */
+  signUpHref: string | null;
 }
 
 export type PasswordError =
@@ -58,6 +60,8 @@ export interface PasswordLocals extends Purpose {
   cancelHref: string;
   /** Where a forgotten password is reset, if there is such a place. */
   resetHref: string | null;
+  /** Signing in by a code from the mail instead, if that is offered. */
+  codeHref: string | null;
 }
 
 export interface KnownAccount {

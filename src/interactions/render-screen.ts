@@ -7,14 +7,15 @@ import { isConfirmation, pathOf, startingEmail } from './dispatch.ts';
 import type { Screen } from './dispatch.ts';
 import type { InteractionContext } from './interaction-context.ts';
 import type { LoginError } from './login-state.ts';
+import type { MailedScreen } from './mailed-state.ts';
 import type { IdentifierLocals, InteractionPages, PasswordError } from './pages.ts';
 
 /** Fills a screen from where the sign-in stands. */
 export async function renderScreen(
   ctx: TenantRequestContext,
-  screen: Screen,
+  screen: Exclude<Screen, MailedScreen>,
   context: InteractionContext,
-  { pages, csrf }: { pages: InteractionPages; csrf: Csrf },
+  { pages, csrf, mailed }: { pages: InteractionPages; csrf: Csrf; mailed?: object | undefined },
 ): Promise<void> {
   const { interaction, basePath, app, state, situation, tenantProvider } = context;
   const redirectUri = String(interaction.params['redirect_uri']);
@@ -35,6 +36,7 @@ export async function renderScreen(
         error: identifierError(state.error),
         cancelHref,
         chooserHref: situation.knowsAccounts ? pathOf('accounts', basePath) : null,
+        signUpHref: situation.offersSignUp ? pathOf('sign_up', basePath) : null,
       });
       return;
     case 'password': {
@@ -48,7 +50,8 @@ export async function renderScreen(
         changeHref: pathOf('identifier', basePath),
         otherHref,
         cancelHref,
-        resetHref: null,
+        resetHref: mailed ? pathOf('forgot', basePath) : null,
+        codeHref: mailed && tenantProvider.tenant.settings.magicLink ? pathOf('email_code', basePath) : null,
       });
       return;
     }

@@ -17,6 +17,13 @@ const shape = {
   signUpDomains: z.array(domain).max(100).default([]).meta({
     description: 'Domains of the addresses that may sign up, with `signUp` = `domains`.',
   }),
+  signUpFields: z
+    .array(z.enum(['name', 'given_name', 'family_name', 'phone_number']))
+    .max(4)
+    .default(['name'])
+    .meta({
+      description: 'What people must tell when they sign up, besides their address and password.',
+    }),
   magicLink: z.boolean().default(true).meta({
     description: 'Whether people may sign in with a code or link sent by mail instead of a password.',
   }),

@@ -6,13 +6,14 @@ import type { Clock } from '../lib/clock.ts';
 import { isId, newId } from '../lib/ids.ts';
 import { tenantStore } from '../tenants/tenant-store.ts';
 import { parseEmail } from './email-address.ts';
-import type { PasswordHasher } from './password-hasher.ts';
+import type { PasswordHasher, StoredPassword } from './password-hasher.ts';
 import type { PasswordOwner, PasswordPolicy } from './password-policy.ts';
 import { passwordStore } from './password-store.ts';
 import type { User } from './user.ts';
 import { userChanges } from './user-changes.ts';
 import { namesIn, profileClaimsSchema } from './user-claims.ts';
 import type { ProfileClaims } from './user-claims.ts';
+import { createUserEmails } from './user-emails.ts';
 import { userError } from './user-errors.ts';
 import { createUserLifeCycle } from './user-life-cycle.ts';
 import type { LifeCycleDeps } from './user-life-cycle.ts';
@@ -69,6 +70,44 @@ export function createUserService({
   }
 
   const change = userChanges(db);
+
+  /**
+   * Judges and hashes a user's new password, which takes its time: not for within a transaction.
+   * @throws {AppError} `user.not_found`, `password.unacceptable`, `password.busy`
+   */
+  async function preparePassword(
+    actor: Actor,
+    id: string,
+    password: string,
+    { hasSecondFactor = false }: { hasSecondFactor?: boolean } = {},
+  ): Promise<StoredPassword> {
+    const found = await userStore(db, actor.tenantId).findWithProfile(id);
+    if (!found) throw userError('not_found');
+    return hashAcceptable(actor, password, {
+      email: found.user.email,
+      names: namesIn(found.profile.claims),
+      hasSecondFactor,
+    });
+  }
+
+  /** The second half of `setPassword`. @throws {AppError} `user.not_found` */
+  function storePassword(
+    actor: Actor,
+    id: string,
+    stored: StoredPassword,
+    { keepsAccess = false }: { keepsAccess?: boolean } = {},
+  ): Promise<void> {
+    return change(actor, id, async (trx) => {
+      const passwords = passwordStore(trx, actor.tenantId);
+      const hadPassword = await passwords.exists(id);
+      await passwords.set(id, stored, now());
+      if (!keepsAccess) await revokeAccess(trx, actor.tenantId, id);
+      await recordEvent(trx, actor, 'user.password_changed', {
+        target: { type: 'user', id },
+        data: { before: { hasPassword: hadPassword }, after: { hasPassword: true } },
+      });
+    });
+  }
 
   return {
     /**
@@ -148,36 +187,25 @@ export function createUserService({
       return userStore(db, actor.tenantId).list({ after, limit: Math.min(Math.max(1, limit), MAX_PAGE) });
     },
 
+    preparePassword,
+    storePassword,
+
     /**
-     * Sets the password and ends all access gained with the old one.
-     * @param hasSecondFactor whether a shorter password will do
+     * Sets the password and ends all access gained with the old one, unless the person chose to keep it.
+     * @param options.hasSecondFactor whether a shorter password will do
      * @throws {AppError} `user.not_found`, `password.unacceptable`, `password.busy`
      */
     async setPassword(
       actor: Actor,
       id: string,
       password: string,
-      { hasSecondFactor = false }: { hasSecondFactor?: boolean } = {},
+      options: { hasSecondFactor?: boolean; keepsAccess?: boolean } = {},
     ): Promise<void> {
-      const found = await userStore(db, actor.tenantId).findWithProfile(id);
-      if (!found) throw userError('not_found');
-      const stored = await hashAcceptable(actor, password, {
-        email: found.user.email,
-        names: namesIn(found.profile.claims),
-        hasSecondFactor,
-      });
-      await change(actor, id, async (trx) => {
-        const passwords = passwordStore(trx, actor.tenantId);
-        const hadPassword = await passwords.exists(id);
-        await passwords.set(id, stored, now());
-        await revokeAccess(trx, actor.tenantId, id);
-        await recordEvent(trx, actor, 'user.password_changed', {
-          target: { type: 'user', id },
-          data: { before: { hasPassword: hadPassword }, after: { hasPassword: true } },
-        });
-      });
+      const stored = await preparePassword(actor, id, password, options);
+      await storePassword(actor, id, stored, options);
     },
 
+    ...createUserEmails({ db, now }),
     ...createUserLifeCycle({ db, now, revokeAccess, forgetFailures }),
   };
 }

@@ -112,6 +112,13 @@ export function userStore(db: Db, tenantId: string) {
       });
     },
 
+    /** @throws a unique violation of `users_tenant_id_email_key` when the address is taken */
+    async setEmail(id: string, email: string, verifiedAt: Date): Promise<void> {
+      await db('users')
+        .where({ tenant_id: tenantId, id })
+        .update({ email, email_verified_at: verifiedAt, updated_at: verifiedAt });
+    },
+
     async setStatus(id: string, status: UserStatus, at: Date, lock?: Lock): Promise<void> {
       await db('users')
         .where({ tenant_id: tenantId, id })

@@ -49,7 +49,10 @@ describe('a mistake', function () {
     await inspect(page, 'wrong-password');
 
     assert.match(await page.title(), /^Error: Enter your password/);
-    assert.match(await alert.innerText(), /^That email and password don’t match\. Try again\.$/);
+    assert.match(
+      await alert.innerText(),
+      /^That email and password don’t match\. Try again or reset your password\.$/,
+    );
     assert.equal(await focused(page), 'alert');
     assert.equal(await page.getByText(party.user.email).count(), 1);
     assert.equal(await password(page).inputValue(), '');

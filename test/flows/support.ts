@@ -39,9 +39,11 @@ export interface Party extends RelyingParty {
   startPushed(page: Page, params?: Record<string, string>): Promise<void>;
 }
 
-export async function startWorld(): Promise<World> {
+export async function startWorld(
+  options: Pick<NonNullable<Parameters<typeof startTestApp>[0]>, 'env' | 'db'> = {},
+): Promise<World> {
   const { log, ...logged } = memoryLog();
-  const app = await startTestApp({ log });
+  const app = await startTestApp({ log, ...options });
   const tenant = await app.tenant();
   const others = await startLoopbackServer();
   others.respond = (_req, res) => {

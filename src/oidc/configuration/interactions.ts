@@ -11,6 +11,8 @@ export function interactionsConfiguration(context: TenantContext) {
   const { screens } = context;
   const policy = base();
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 0);
+  // Initiating User Registration via OpenID Connect 1.0 §4.
+  policy.add(new Prompt({ name: 'create', requestable: true }), 0);
   const login = policy.get('login');
   // It was checked when the sign-in began, which may be an hour ago.
   login?.checks.add(

@@ -1,0 +1,98 @@
+import type { SignInAttempts } from '../attempts/sign-in-attempts.ts';
+import type { Db } from '../db/database.ts';
+import { recordEvent } from '../events/record-event.ts';
+import type { Actor } from '../http/actor.ts';
+import type { Links } from '../one-time-codes/links.ts';
+import type { CodeRefusal } from '../one-time-codes/one-time-code.ts';
+import type { OneTimeCodes, SendOutcome } from '../one-time-codes/one-time-codes.ts';
+import type { User } from '../users/user.ts';
+import type { UserService } from '../users/user-service.ts';
+
+/** Signing in with a code from the mail instead of a password. It is one factor, as the password is. */
+export type SignInCode = ReturnType<typeof createSignInCode>;
+
+export type SignInCodeOutcome =
+  | { ok: true; user: User }
+  | { ok: false; reason: CodeRefusal }
+  /** Too many failures at this account, by code or password: nothing was judged. */
+  | { ok: false; reason: 'throttled'; retryAfterSeconds: number };
+
+export interface SignInCodeDeps {
+  db: Db;
+  codes: OneTimeCodes;
+  links: Links;
+  attempts: Pick<SignInAttempts, 'begin'>;
+  usersOn: (db: Db) => Pick<UserService, 'findByEmail' | 'get' | 'confirmEmail'>;
+}
+
+export function createSignInCode({ db, codes, links, attempts, usersOn }: SignInCodeDeps) {
+  /** Uses up the proof. @returns undefined where it is nobody's who may sign in */
+  async function complete(actor: Actor, binding: string): Promise<User | undefined> {
+    return db.transaction(async (trx) => {
+      const proved = await codes.consumeProved(trx, actor.tenantId, 'sign_in', binding);
+      if (proved?.userId === undefined) return undefined;
+      const users = usersOn(trx);
+      const user = await users.get(actor, proved.userId);
+      if (user.status !== 'active' || user.email !== proved.address) {
+        await recordEvent(trx, actor, 'user.login_failed', {
+          target: { type: 'user', id: user.id },
+          reason: `user_${user.status}`,
+        });
+        return undefined;
+      }
+      return users.confirmEmail({ ...actor, type: 'user', id: user.id }, user.id);
+    });
+  }
+
+  return {
+    /** As `PasswordReset.start`. */
+    async start(
+      actor: Actor,
+      request: { email: string; binding: string; locale: string; interactionUid?: string | undefined },
+    ): Promise<SendOutcome> {
+      const { email, binding, locale, interactionUid } = request;
+      const user = await usersOn(db).findByEmail(actor, email);
+      const url = await links.of(actor.tenantId, interactionUid);
+      return db.transaction((trx) =>
+        codes.send(trx, actor, {
+          purpose: 'sign_in',
+          template: 'sign_in_code',
+          address: user?.email ?? email,
+          userId: user?.id,
+          binding,
+          locale,
+          url,
+          context: { locale },
+          decoy: user?.status === 'active' ? undefined : 'withheld',
+        }),
+      );
+    },
+
+    /**
+     * Judges the code and uses it up. Failures count with those of the password, before they are judged.
+     * `user.login` is recorded by whoever makes a session of it.
+     * @param request.email as it was given to `start`
+     */
+    async verify(
+      actor: Actor,
+      request: { email: string; binding: string; code: string; isKnownBrowser?: boolean },
+    ): Promise<SignInCodeOutcome> {
+      const { email, binding, code, isKnownBrowser = false } = request;
+      const attempt = await attempts.begin(actor.tenantId, { email, ip: actor.ip, isKnownBrowser });
+      if (!attempt.ok) return { ...attempt, reason: 'throttled' };
+
+      const checked = await codes.check(actor, { purpose: 'sign_in', binding, code });
+      if (!checked.ok) return checked;
+      const user = await complete(actor, binding);
+      if (!user) return { ok: false, reason: 'wrong' };
+      await attempt.succeeded();
+      return { ok: true, user };
+    },
+
+    /** The same by the link of the mail, in the browser that asked for it. */
+    async verifyLink(actor: Actor, { binding, token }: { binding: string; token: string }) {
+      const proved = await codes.proveLink(actor.tenantId, 'sign_in', binding, token);
+      return proved && complete(actor, binding);
+    },
+  };
+}
