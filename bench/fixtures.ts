@@ -32,4 +32,6 @@ export interface TargetDescription {
   postgresPid?: number;
   /** Such as `PostgreSQL 18.0`. */
   store: string;
+  /** Of a database that was made large before. */
+  filled?: { seconds: number; bytes: number };
 }

@@ -9,16 +9,18 @@ import { openDatabase } from '../src/db/open-database.ts';
 import { systemActor } from '../src/http/actor.ts';
 import { createLogger } from '../src/lib/logger.ts';
 import { createServices } from '../src/services.ts';
-import type { Services } from '../src/services.ts';
 import { startGatehouse } from '../src/start.ts';
 import { orTellParent, serveParent } from './child-messages.ts';
-import { REDIRECT_URI, RESOURCES, SCOPE, SERVICE_CLIENT_ID, USER_COUNT, WEB_CLIENT_ID } from './fixtures.ts';
+import { WEB_CLIENT_ID } from './fixtures.ts';
 import type { TargetDescription } from './fixtures.ts';
+import { fillDatabase, grownEmail } from './growth/fill-database.ts';
+import type { Size } from './growth/fill-database.ts';
+import { provisionTenant, withPassword } from './provision.ts';
 import { createStatementCounter } from './statement-counter.ts';
 
 /** Gatehouse as it is started by `npm start`, with all its jobs, after clients and people were made for it. */
 
-const PASSWORD = 'correct horse battery staple';
+const MOST_GROWN_USERS = 4096;
 
 async function start(): Promise<void> {
   const port = await freePort();
@@ -41,16 +43,16 @@ async function start(): Promise<void> {
 }
 
 async function provision(config: Config): Promise<TargetDescription> {
-  const { db, close } = await openDatabase(config, createLogger({ level: 'warn' }));
+  const { db, url, close } = await openDatabase(config, createLogger({ level: 'warn' }));
   try {
     await migrateUp(db);
     const services = createServices({ config, db, log: createLogger({ level: 'warn' }) });
     const actor = systemActor((await services.tenants.ensureDefault()).id);
-    await createResources(services, actor);
+    const { passwordOf, ...fixtures } = await provisionTenant(services, actor);
     return {
       issuer: config.publicUrl,
-      ...(await createClients(services, actor)),
-      users: await createUsers(services, actor),
+      ...fixtures,
+      ...(await grow(url, actor.tenantId, passwordOf)),
       ...(await describeStore(db)),
     };
   } finally {
@@ -58,45 +60,22 @@ async function provision(config: Config): Promise<TargetDescription> {
   }
 }
 
-type Actor = ReturnType<typeof systemActor>;
-
-async function createResources({ resources }: Services, actor: Actor): Promise<void> {
-  const scopes = [{ name: SCOPE }];
-  await resources.create(actor, { identifier: RESOURCES.rs256, scopes, signingAlg: 'RS256' });
-  await resources.create(actor, { identifier: RESOURCES.es256, scopes, signingAlg: 'ES256' });
-  await resources.create(actor, { identifier: RESOURCES.opaque, scopes, accessTokenFormat: 'opaque' });
-}
-
-async function createClients({ clients }: Services, actor: Actor) {
-  const service = await clients.create(actor, {
-    clientId: SERVICE_CLIENT_ID,
-    name: 'Service',
-    metadata: { grant_types: ['client_credentials'] },
-  });
-  const web = await clients.create(actor, {
-    clientId: WEB_CLIENT_ID,
-    name: 'Web application',
-    firstParty: true,
-    metadata: {
-      grant_types: ['authorization_code', 'refresh_token'],
-      redirect_uris: [REDIRECT_URI],
-    },
-  });
-  if (!service.secret || !web.secret) throw new Error('the clients got no secret');
-  return {
-    service: { id: SERVICE_CLIENT_ID, secret: service.secret },
-    web: { id: WEB_CLIENT_ID, secret: web.secret },
-  };
-}
-
-function createUsers({ users }: Services, actor: Actor) {
-  return Promise.all(
-    Array.from({ length: USER_COUNT }, async (_, index) => {
-      const email = `user-${index}@example.com`;
-      await users.create(actor, { email, password: PASSWORD, emailVerified: true });
-      return { email, password: PASSWORD };
-    }),
+/** For the bench of growth: fills the database first, and lets people from all over it do the work. */
+async function grow(
+  url: string,
+  tenantId: string,
+  passwordOf: string,
+): Promise<Pick<TargetDescription, 'users' | 'filled'> | undefined> {
+  const { BENCH_SIZE: text } = process.env;
+  if (!text) return undefined;
+  const size: Size = JSON.parse(text);
+  const filled = await fillDatabase(url, size, { tenantId, clientId: WEB_CLIENT_ID, passwordOf });
+  const count = Math.min(size.users, MOST_GROWN_USERS);
+  // A prime, so that those who work first are from everywhere.
+  const users = Array.from({ length: count }, (_, index) =>
+    withPassword(grownEmail(1 + ((index * 611_953) % size.users))),
   );
+  return { users, filled };
 }
 
 /** The main process of the database is the parent of whoever serves this connection. */

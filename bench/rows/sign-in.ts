@@ -2,15 +2,18 @@ import { authorizationPath, signIn } from '../target.ts';
 import { personOf } from './row.ts';
 import type { Row } from './row.ts';
 
-/** A new browser each time, every page and form of the way, up to the code. Bare checks no password. */
+const WORKERS = 8;
+
+/** A new browser and person each time, every page and form of the way, up to the code. Bare checks no password. */
 export const passwordSignIn: Row = {
   name: 'sign-in',
-  workers: 8,
+  workers: WORKERS,
   async prepare(target, connection, worker) {
     const path = authorizationPath(target, { scope: 'openid email' });
-    const person = personOf(target, worker);
+    let turn = worker;
     return async () => {
-      await signIn(connection, path, person);
+      await signIn(connection, path, personOf(target, turn));
+      turn += WORKERS;
     };
   },
 };

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { openConnection } from '../../bench/connection.ts';
+import { WEB_CLIENT_ID } from '../../bench/fixtures.ts';
+import { fillDatabase } from '../../bench/growth/fill-database.ts';
+import { provisionTenant } from '../../bench/provision.ts';
+import { ROWS } from '../../bench/rows/all.ts';
+import { describeTarget } from '../../bench/target.ts';
+import type { Target } from '../../bench/target.ts';
+import { startTestApp } from '../support/app.ts';
+import type { TestApp } from '../support/app.ts';
+import { migratedDatabase } from '../support/database.ts';
+import type { OwnDatabase } from '../support/database.ts';
+import { fullScans, statementsOf } from '../support/query-plans.ts';
+
+const USERS = 1500;
+const GRANTS = 8;
+const SESSIONS = 3;
+const EVENTS = 4;
+
+/** Whose rows are as many as there are tenants, clients, keys or requests under way. */
+const SMALL = [
+  'tenants',
+  'clients',
+  'client_secrets',
+  'resources',
+  'signing_keys',
+  'roles',
+  'role_assignments',
+];
+
+describe('queries on a database that has grown', function () {
+  this.timeout(120_000);
+  let own: OwnDatabase;
+  let app: TestApp;
+  let target: Target;
+  let tenantId: string;
+  before(async () => {
+    own = await migratedDatabase();
+    app = await startTestApp({ db: own.db });
+    const { issuer, actor } = await app.tenant();
+    tenantId = actor.tenantId;
+    const { passwordOf, ...fixtures } = await provisionTenant(app.services, actor, 2);
+    await fillDatabase(
+      own.url,
+      { users: USERS, grantsPerUser: GRANTS, sessionsPerUser: SESSIONS, eventsPerUser: EVENTS },
+      { tenantId, clientId: WEB_CLIENT_ID, passwordOf },
+    );
+    target = await describeTarget({ issuer, ...fixtures, store: 'the test database' });
+  });
+  after(async () => {
+    await app.close();
+    await own.drop();
+  });
+
+  it('has the rows it was told to have, and refresh tokens in the slots of their expiry', async () => {
+    const count = async (table: string) => Number((await own.db(table).count({ count: '*' }))[0]?.['count']);
+    const { rows } = await own.db.raw(
+      `SELECT count(*)::int AS misplaced FROM oidc_models_refresh_tokens
+        WHERE tableoid::regclass::text <> 'oidc_models_refresh_tokens_' || floor(extract(epoch FROM expires_at) / (90 * 86400 / 6))::bigint % 8`,
+    );
+
+    assert.ok((await count('users')) >= USERS);
+    assert.equal(await count('oidc_models_grants'), USERS * GRANTS);
+    assert.equal(await count('oidc_models_refresh_tokens'), USERS * GRANTS);
+    assert.equal(await count('oidc_models_sessions'), USERS * SESSIONS);
+    assert.ok((await count('events')) >= USERS * EVENTS);
+    assert.equal(rows[0].misplaced, 0);
+  });
+
+  for (const row of ROWS) {
+    it(`use an index by themselves: ${row.name}`, async () => {
+      const connection = openConnection(target.origin);
+      let operation = async () => {};
+      const statements = await statementsOf(own.db, async () => {
+        operation = await row.prepare(target, connection, 0);
+        await operation();
+        await operation();
+      });
+      await connection.close();
+
+      for (const statement of statements) {
+        const scanned = (await fullScans(own.db, statement, false)).filter((table) => !SMALL.includes(table));
+        assert.deepEqual(scanned, [], statement);
+      }
+    });
+  }
+
+  it('finds a full scan where there is one', async () => {
+    const scanned = await fullScans(own.db, "SELECT 1 FROM events WHERE reason = 'x'", false);
+
+    assert.deepEqual(scanned, ['events']);
+  });
+
+  for (const [what, column, index] of [
+    ['was done to', "target_type = 'user' AND target_id", 'events_target_idx'],
+    ['was done by', 'actor_id', 'events_actor_idx'],
+  ] as const) {
+    it(`reads a page of what ${what} somebody by the index alone, newest first`, async () => {
+      const { rows } = await own.db.raw(
+        `EXPLAIN SELECT * FROM events WHERE tenant_id = ? AND ${column} = ? AND id < ? ORDER BY id DESC LIMIT 50`,
+        [tenantId, 'somebody', '019ac000-0000-7000-8000-000000000000'],
+      );
+
+      const plan = rows.map((line: Record<string, string>) => line['QUERY PLAN']).join('\n');
+      assert.match(plan, new RegExp(`Index Scan Backward using ${index}`));
+      assert.doesNotMatch(plan, /Sort|Seq Scan/);
+    });
+  }
+});
