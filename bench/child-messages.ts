@@ -1,5 +1,8 @@
 import type { TargetDescription } from './fixtures.ts';
 
+/** Of the server of documents: the target, and which URLs to read them from. */
+export const DOCUMENTS_VARIABLE = 'BENCH_DOCUMENTS';
+
 /** Between the bench and the servers it starts. */
 export type ToServer = { type: 'count' } | { type: 'report' } | { type: 'stop' };
 

@@ -7,7 +7,7 @@ import type { Config } from '../src/config.ts';
 import { migrateUp } from '../src/db/migrator.ts';
 import { openDatabase } from '../src/db/open-database.ts';
 import { systemActor } from '../src/http/actor.ts';
-import { createLogger } from '../src/lib/logger.ts';
+import { bufferedOutput, createLogger } from '../src/lib/logger.ts';
 import { createServices } from '../src/services.ts';
 import { startGatehouse } from '../src/start.ts';
 import { orTellParent, serveParent } from './child-messages.ts';
@@ -36,7 +36,8 @@ async function start(): Promise<void> {
     PORT: String(port),
     PUBLIC_URL: `http://127.0.0.1:${port}`,
   });
-  const log = createLogger({ level: config.logLevel });
+  // As in production, the mode of which wants https.
+  const log = createLogger({ level: config.logLevel, destination: bufferedOutput() });
   const target = await provision(config);
   const running = await startGatehouse({ config, log, version: 'bench', print: () => {} });
   serveParent(target, { stop: () => running.stop(), counter: createStatementCounter() });

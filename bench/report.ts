@@ -11,6 +11,8 @@ export interface RowReport {
   storeUse?: StoreUse | undefined;
   /** For sign-in: the rounds of the hash alone. */
   hashesPerSecond?: number[] | undefined;
+  /** For documents: the rounds of `node:http` alone with the same bytes. */
+  nodeHttp?: Result[] | undefined;
 }
 
 export interface RunReport {
@@ -76,6 +78,7 @@ export function printReport(report: RunReport): string {
     '',
     ...lines,
     ...report.rows.flatMap(hashLine),
+    ...report.rows.flatMap(nodeHttpLine),
   ].join('\n');
 }
 
@@ -129,6 +132,19 @@ function hashLine({ row, rounds, hashesPerSecond }: RowReport): string[] {
   return [
     '',
     `${row}: the password hash alone allows ${rounded(limit)}/s; Gatehouse reaches ${share.toFixed(2)} of it.`,
+  ];
+}
+
+function nodeHttpLine({ row, rounds, nodeHttp }: RowReport): string[] {
+  if (!nodeHttp || !rounds.gatehouse) return [];
+  const limit = medianResult(nodeHttp);
+  const ours = medianResult(rounds.gatehouse);
+  const share = (ours.opsPerCpuSecond / limit.opsPerCpuSecond).toFixed(2);
+  const base = rounds.bare && medianResult(rounds.bare);
+  const most = base ? `, ${(limit.opsPerCpuSecond / base.opsPerCpuSecond).toFixed(2)} times bare` : '';
+  return [
+    '',
+    `${row}: node:http alone gives the same bytes ${rounded(limit.opsPerCpuSecond)} times a CPU second${most}; Gatehouse reaches ${share} of it.`,
   ];
 }
 

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { DOCUMENTS_VARIABLE } from './child-messages.ts';
 import { createBenchDatabase } from './bench-database.ts';
 import { countStoreUse, measure } from './measure.ts';
 import type { Server } from './measure.ts';
@@ -10,8 +11,8 @@ import { printReport, printStatements, SERVERS } from './report.ts';
 import type { RowReport, RunReport, ServerName } from './report.ts';
 import { ROWS } from './rows/all.ts';
 import type { Row } from './rows/row.ts';
-import { passwordSignIn } from './rows/sign-in.ts';
 import { startServerProcess } from './server-process.ts';
+import type { ServerProcess } from './server-process.ts';
 import { describeTarget } from './target.ts';
 
 /**
@@ -87,6 +88,7 @@ async function run(): Promise<void> {
   const servers = new Map<ServerName, Server>();
   for (const name of names) servers.set(name, await start(name));
 
+  let documents: Server | undefined;
   const reports: RowReport[] = [];
   for (const row of rows) {
     const report: RowReport = { row: row.name, rounds: {} };
@@ -99,9 +101,15 @@ async function run(): Promise<void> {
         progress(`${row.name}: ${name}, round ${round + 1} of ${roundCount}`);
         (report.rounds[name] ??= []).push(await measure(row, server, load));
       }
-      if (row === passwordSignIn && names.includes('gatehouse')) {
+      if (!names.includes('gatehouse')) continue;
+      if (row.bound === 'password hash') {
         const concurrency = passwordHashers();
         (report.hashesPerSecond ??= []).push(await hashesPerSecond({ concurrency, seconds: load.seconds }));
+      }
+      if (row.bound === 'node:http') {
+        progress(`${row.name}: node:http, round ${round + 1} of ${roundCount}`);
+        documents ??= await startDocumentServer(servers.get('gatehouse'));
+        (report.nodeHttp ??= []).push(await measure(row, documents, load));
       }
     }
     const gatehouse = servers.get('gatehouse');
@@ -125,6 +133,19 @@ async function start(name: ServerName): Promise<Server> {
           cpuProfileDir,
           env: await gatehouseEnvironment(),
         });
+  return whenUp(starting);
+}
+
+/** `node:http` alone, with the documents of Gatehouse. */
+async function startDocumentServer(gatehouse: Server | undefined): Promise<Server> {
+  if (!gatehouse) throw new Error('there is nobody to read the documents from');
+  const { origin, paths, issuer } = gatehouse.target;
+  const documents = [paths.discovery, paths.jwks].map((path) => `${origin}${path}`);
+  const env = { [DOCUMENTS_VARIABLE]: JSON.stringify({ ...gatehouse.process.target, issuer, documents }) };
+  return whenUp(startServerProcess('node:http', './document-server.ts', { env }));
+}
+
+async function whenUp(starting: Promise<ServerProcess>): Promise<Server> {
   // From now on, and not only once it is up: an interrupted run must leave nothing behind.
   undo.push(async () => (await starting.catch(() => undefined))?.stop());
   const server = await starting;

@@ -8,6 +8,7 @@ function documentRow(name: 'discovery' | 'jwks', member: string): Row {
   return {
     name,
     workers: WORKERS,
+    bound: 'node:http',
     async prepare(target: Target, connection) {
       const request = { method: 'GET', path: target.paths[name] } as const;
       const { body } = expectStatus(await connection.request(request), 200, name);

@@ -8,6 +8,7 @@ const WORKERS = 8;
 export const passwordSignIn: Row = {
   name: 'sign-in',
   workers: WORKERS,
+  bound: 'password hash',
   async prepare(target, connection, worker) {
     const path = authorizationPath(target, { scope: 'openid email' });
     let turn = worker;

@@ -10,6 +10,7 @@ import { cookiesConfiguration } from './configuration/cookies.ts';
 import { featuresConfiguration } from './configuration/features.ts';
 import { interactionsConfiguration } from './configuration/interactions.ts';
 import { tokensConfiguration } from './configuration/tokens.ts';
+import { EngineSigningKey } from './engine-signing-key.ts';
 import { extendClientScopes } from './extensions/client-scopes.ts';
 import { extendClients } from './extensions/clients.ts';
 import { extendReplayDetection } from './extensions/replay-detection.ts';
@@ -41,7 +42,7 @@ export function buildProvider(context: TenantContext, keys: readonly PrivateJwk[
       refreshAbsoluteSeconds: context.settings.refreshAbsoluteSeconds,
       sessionAbsoluteSeconds: context.tenant.settings.sessionAbsoluteSeconds ?? SESSION_ABSOLUTE_SECONDS,
     }),
-    jwks: { keys },
+    jwks: { keys: keys.map((key) => new EngineSigningKey(key)) },
     cookies: cookiesConfiguration(context),
     fetch: context.fetch,
     ...featuresConfiguration(context),

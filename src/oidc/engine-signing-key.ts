@@ -1,0 +1,52 @@
+import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { promisify } from 'node:util';
+import { ExternalSigningKey } from 'oidc-provider';
+import type { PrivateJwk, SigningAlg } from '../keys/signing-key.ts';
+
+const signInThreadPool = promisify(sign);
+
+/**
+ * A signing key as the protocol engine uses it (docs/adr/0014). By itself the engine hands every signature to
+ * WebCrypto and so to another thread. That pays for RSA; of a signature on a curve, handing over and waking up
+ * cost more than the signature.
+ */
+export class EngineSigningKey extends ExternalSigningKey {
+  readonly #kid: string;
+  readonly #alg: SigningAlg;
+  readonly #private: KeyObject;
+  readonly #public: KeyObject;
+
+  constructor(jwk: PrivateJwk) {
+    super();
+    this.#kid = jwk.kid;
+    this.#alg = jwk.alg;
+    this.#private = createPrivateKey({ key: { ...jwk }, format: 'jwk' });
+    this.#public = createPublicKey(this.#private);
+  }
+
+  override get kid(): string {
+    return this.#kid;
+  }
+
+  override get alg(): SigningAlg {
+    return this.#alg;
+  }
+
+  /** For publishing and verifying. */
+  override keyObject(): KeyObject {
+    return this.#public;
+  }
+
+  /** @returns the signature as JWS has it (RFC 7518 §3, RFC 8037 §3.1) */
+  override sign(data: Uint8Array): Promise<Uint8Array> | Uint8Array {
+    switch (this.#alg) {
+      case 'RS256':
+        return signInThreadPool('sha256', data, this.#private);
+      case 'ES256':
+        return sign('sha256', data, { key: this.#private, dsaEncoding: 'ieee-p1363' });
+      case 'EdDSA':
+        return sign(null, data, this.#private);
+    }
+  }
+}
