@@ -44,6 +44,12 @@ describe('queries of requests', function () {
       await agent.get(rp.authorizationUrl());
       await rp.refresh(body.refresh_token ?? '');
       await rp.call('/introspect', { token: body.access_token ?? '' });
+      // Reads that share a statement.
+      await Promise.all([
+        rp.call('/introspect', { token: body.access_token ?? '' }),
+        rp.call('/introspect', { token: `${body.access_token}x` }),
+        rp.call('/introspect', { token: `${body.access_token}y` }),
+      ]);
       await fetch(`${tenant.issuer}/userinfo`, { headers: { authorization: `Bearer ${body.access_token}` } });
     });
   });

@@ -1,0 +1,144 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { prepared } from './database.ts';
+import type { Db } from './database.ts';
+import { withinWaitBudget } from './wait-budget.ts';
+
+/**
+ * Reads of one row each, sent together: who asks within the same turn of the event loop, or while the
+ * database is busy with those before, shares one statement, and the round trip that costs more than all else
+ * about such a read. Nobody gets an answer older than the question: a statement leaves after everybody in it
+ * has asked, so what was committed before is seen, whichever process committed it.
+ */
+
+/** A statement that finds at most one row for a hash, and returns the hash in the column `id_hash`. */
+export interface RowRead {
+  /** Of the prepared statement; the same name always means the same text. */
+  name: string;
+  /** @param match what to compare the hash's column with; the tenant's placeholder comes before it */
+  sql: (match: '= ?' | '= ANY (?::bytea[])') => string;
+  tenantId: string;
+  idHash: Buffer;
+}
+
+interface Keyed {
+  id_hash: Buffer;
+}
+
+interface Question {
+  idHash: Buffer;
+  answer: PromiseWithResolvers<Keyed | undefined>;
+  askers: number;
+  /** Runs something as a part of the request that asked first. */
+  inItsName: typeof inNobodysName;
+}
+
+interface Queue {
+  read: RowRead;
+  /** By the hash: two who ask for the same row get the same one. */
+  waiting: Map<string, Question>;
+  underWay: number;
+  isScheduled: boolean;
+}
+
+/** Two, so that the database has the next statement when it has answered one. */
+const MOST_UNDER_WAY = 2;
+const MOST_AT_ONCE = 64;
+
+const queues = new WeakMap<Db, Map<string, Queue>>();
+
+/** Where nobody's request is going on: a shared statement is not cut short with the one who began it. */
+const inNobodysName = AsyncLocalStorage.snapshot();
+
+/**
+ * @param db within a transaction the read is alone, on the transaction's connection
+ * @returns the row, which others may have as well: not to be changed
+ */
+export async function findShared<Row extends Keyed>(db: Db, read: RowRead): Promise<Row | undefined> {
+  if (db.isTransaction) return readOne<Row>(db, read);
+  const queue = queueOf(db, read);
+  const key = read.idHash.toString('latin1');
+  let question = queue.waiting.get(key);
+  if (!question) {
+    question = newQuestion(read.idHash);
+    queue.waiting.set(key, question);
+    schedule(db, queue);
+  }
+  question.askers += 1;
+  const { promise } = question.answer;
+  // Each waits as long as its own request may. The name of the statement says which rows it has.
+  return (await withinWaitBudget(
+    () => promise,
+    () => {},
+  )) as Row | undefined;
+}
+
+function newQuestion(idHash: Buffer): Question {
+  const answer = Promise.withResolvers<Keyed | undefined>();
+  // Everybody who asked may have given up by the time it fails.
+  answer.promise.catch(() => {});
+  return { idHash, answer, askers: 0, inItsName: AsyncLocalStorage.snapshot() };
+}
+
+function queueOf(db: Db, read: RowRead): Queue {
+  let ofDb = queues.get(db);
+  if (!ofDb) queues.set(db, (ofDb = new Map<string, Queue>()));
+  const key = `${read.name} ${read.tenantId}`;
+  let queue = ofDb.get(key);
+  if (!queue) {
+    queue = { read, waiting: new Map(), underWay: 0, isScheduled: false };
+    ofDb.set(key, queue);
+  }
+  return queue;
+}
+
+function schedule(db: Db, queue: Queue): void {
+  if (queue.isScheduled || queue.underWay >= MOST_UNDER_WAY) return;
+  queue.isScheduled = true;
+  setImmediate(() => {
+    queue.isScheduled = false;
+    void ask(db, queue);
+  });
+}
+
+async function ask(db: Db, queue: Queue): Promise<void> {
+  const questions = [...queue.waiting].slice(0, MOST_AT_ONCE);
+  if (questions.length === 0) return;
+  for (const [key] of questions) queue.waiting.delete(key);
+  queue.underWay += 1;
+  if (queue.waiting.size > 0) schedule(db, queue);
+
+  try {
+    const rows = await readAll(db, queue.read, questions);
+    for (const [key, { answer }] of questions) answer.resolve(rows.get(key));
+  } catch (err) {
+    for (const [, { answer }] of questions) answer.reject(err);
+  } finally {
+    queue.underWay -= 1;
+    if (queue.waiting.size > 0) schedule(db, queue);
+    else if (queue.underWay === 0) queues.get(db)?.delete(`${queue.read.name} ${queue.read.tenantId}`);
+  }
+}
+
+async function readAll(
+  db: Db,
+  read: RowRead,
+  questions: readonly [key: string, question: Question][],
+): Promise<Map<string, Keyed>> {
+  const [first] = questions;
+  if (first && questions.length === 1) {
+    const [key, { idHash, askers, inItsName }] = first;
+    const within = askers === 1 ? inItsName : inNobodysName;
+    const row = await within(() => readOne<Keyed>(db, { ...read, idHash }));
+    return new Map(row && [[key, row]]);
+  }
+  const hashes = questions.map(([, { idHash }]) => idHash);
+  const { rows } = await inNobodysName(() =>
+    prepared<Keyed>(db, `${read.name}_many`, read.sql('= ANY (?::bytea[])'), [read.tenantId, hashes]),
+  );
+  return new Map(rows.map((row) => [row.id_hash.toString('latin1'), row]));
+}
+
+async function readOne<Row>(db: Db, { name, sql, tenantId, idHash }: RowRead): Promise<Row | undefined> {
+  const { rows } = await prepared<Row>(db, name, sql('= ?'), [tenantId, idHash]);
+  return rows[0];
+}
