@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import type { Knex } from 'knex';
 import { loadConfig } from '../src/config.ts';
 import type { Config } from '../src/config.ts';
@@ -13,6 +12,7 @@ import { startGatehouse } from '../src/start.ts';
 import { orTellParent, serveParent } from './child-messages.ts';
 import { WEB_CLIENT_ID } from './fixtures.ts';
 import type { TargetDescription } from './fixtures.ts';
+import { freePort } from './free-port.ts';
 import { fillDatabase, grownEmail } from './growth/fill-database.ts';
 import type { Size } from './growth/fill-database.ts';
 import { provisionTenant, withPassword } from './provision.ts';
@@ -93,15 +93,6 @@ async function describeStore(db: Knex): Promise<Pick<TargetDescription, 'store' 
   } catch {
     return { store };
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 await orTellParent(start);

@@ -106,7 +106,8 @@ async function requestsOf(
   return connection.requests() - before;
 }
 
-async function withWorkers<Outcome>(
+/** Gets workers of a row ready, each on a connection of its own. */
+export async function withWorkers<Outcome>(
   row: Row,
   target: Target,
   count: number,

@@ -13,6 +13,8 @@ import { ROWS } from './rows/all.ts';
 import type { Row } from './rows/row.ts';
 import { startServerProcess } from './server-process.ts';
 import type { ServerProcess } from './server-process.ts';
+import { soak } from './soak.ts';
+import { measureStart } from './start-time.ts';
 import { describeTarget } from './target.ts';
 
 /**
@@ -29,12 +31,15 @@ const USAGE = `npm run bench -- [options] [rows]
   --statements       the statements of each row, below the table
   --json FILE        all rounds and the statements of each row
   --cpu-prof DIR     CPU profiles of the servers
+  --start            how long Gatehouse takes from its start until it is ready, and nothing else
+  --soak MINUTES     all rows at once on Gatehouse, and what becomes of its memory, and nothing else
 
 Rows, all unless named (the start of a name will do): ${ROWS.map(({ name }) => name).join(', ')}
 DATABASE_URL: the PostgreSQL server to use; default: the embedded one. LOG_LEVEL and GATEHOUSE_* reach Gatehouse.`;
 
 /** Enough to see what happens only now and then. */
 const COUNTED_OPERATIONS = 50;
+const STARTS = 5;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -46,6 +51,8 @@ const { values, positionals } = parseArgs({
     json: { type: 'string' },
     statements: { type: 'boolean', default: false },
     'cpu-prof': { type: 'string' },
+    start: { type: 'boolean', default: false },
+    soak: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -68,7 +75,9 @@ if (values.help) {
   console.log(USAGE);
 } else {
   try {
-    await run();
+    if (values.start) await runStart();
+    else if (values.soak !== undefined) await runSoak();
+    else await run();
   } catch (err) {
     // Of an interrupted run, the servers that were stopped are what fails.
     if (!cleaning) console.error(err);
@@ -121,6 +130,38 @@ async function run(): Promise<void> {
   console.log(printReport(report));
   if (values.statements) console.log(printStatements(report));
   if (values.json) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
+}
+
+/** On the database of DATABASE_URL as in production, and on the embedded one as for a newcomer. */
+async function runStart(): Promise<void> {
+  const serverUrl = process.env['DATABASE_URL'];
+  const settings = [
+    ...(serverUrl === undefined ? [] : [{ name: 'production, DATABASE_URL', serverUrl, mode: 'production' }]),
+    { name: 'development, embedded PostgreSQL', serverUrl: undefined, mode: 'development' },
+  ];
+  for (const { name, serverUrl: url, mode } of settings) {
+    const database = await createBenchDatabase(url);
+    undo.push(() => database.remove());
+    const env = { ...database.env, ...(url === undefined && { DATABASE_URL: '' }), NODE_ENV: mode };
+    const { seconds, cpuSeconds } = await measureStart(env, STARTS);
+    console.log(`${name}: ready after ${seconds.toFixed(2)} s, ${cpuSeconds.toFixed(2)} s of CPU`);
+  }
+}
+
+async function runSoak(): Promise<void> {
+  const minutes = positive('soak');
+  const server = await start('gatehouse');
+  console.log('minutes  resident MB  operations/s');
+  await soak(server, { minutes, sampleSeconds: Math.min(30, minutes * 6) }, (sample) => {
+    const { minutes: at, megabytes, operationsPerSecond } = sample;
+    console.log(
+      [
+        at.toFixed(1).padStart(7),
+        megabytes.toFixed(0).padStart(11),
+        operationsPerSecond.toFixed(0).padStart(12),
+      ].join('  '),
+    );
+  });
 }
 
 async function start(name: ServerName): Promise<Server> {
@@ -189,7 +230,7 @@ function describeRun(
   };
 }
 
-function positive(option: 'seconds' | 'warm-up' | 'rounds'): number {
+function positive(option: 'seconds' | 'warm-up' | 'rounds' | 'soak'): number {
   const value = Number(values[option]);
   if (!(value > 0)) throw new Error(`--${option} takes a number above 0`);
   return value;

@@ -8,6 +8,7 @@ import { databaseCounters } from './db/rate-counters.ts';
 import { isDatabaseUnavailable } from './db/database-errors.ts';
 import { withWaitBudget } from './db/wait-budget.ts';
 import type { Config } from './config.ts';
+import { createCookieSigner } from './http/cookie-signer.ts';
 import { correlationId } from './http/correlation-id.ts';
 import { createAssets } from './http/assets.ts';
 import { createCsrf } from './http/csrf.ts';
@@ -114,7 +115,8 @@ export function createApp(options: AppOptions): App {
     pollMs: 500,
   });
 
-  const app = new Koa<RequestState>({ proxy: true, keys: cookieKeys({ keyRing }) });
+  const app = new Koa<RequestState>({ proxy: true });
+  app.keys = createCookieSigner(cookieKeys({ keyRing }));
   app.on('error', (err: unknown) => log.warn({ err }, 'the connection failed'));
 
   if (options.metrics) app.use(requestMetrics(options.metrics, routeLabel));

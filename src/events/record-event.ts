@@ -31,29 +31,38 @@ export async function recordEvent(
   trx: Db,
   actor: Actor,
   type: EventType,
-  { target, reason, data = {} }: EventDetail = {},
+  detail: EventDetail = {},
 ): Promise<void> {
-  await prepared(
-    trx,
-    'record-event',
-    `INSERT INTO events (id, tenant_id, type, actor_type, actor_id, target_type, target_id, reason, data,
-       ip, user_agent, correlation_id)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb, ?::inet, ?, ?)`,
-    [
-      newEventId(),
-      actor.tenantId,
-      type,
-      actor.type,
-      textOrNull(actor.id, MAX_TEXT),
-      textOrNull(target?.type, MAX_TEXT),
-      textOrNull(target?.id, MAX_TEXT),
-      textOrNull(reason, MAX_TEXT),
-      serializeEventData(data),
-      addressOrNull(actor.ip),
-      textOrNull(actor.userAgent, MAX_USER_AGENT),
-      textOrNull(actor.correlationId, MAX_TEXT),
-    ],
-  );
+  await prepared(trx, 'record-event', INSERT_EVENT, eventRow(actor, type, detail));
+}
+
+/** For a statement that does more than to record; takes `eventRow`, and a condition may follow. */
+export const INSERT_EVENT = `
+  INSERT INTO events (id, tenant_id, type, actor_type, actor_id, target_type, target_id, reason, data,
+    ip, user_agent, correlation_id)
+  SELECT ?::uuid, ?::uuid, ?::text, ?::text, ?::text, ?::text, ?::text, ?::text, ?::jsonb,
+    ?::inet, ?::text, ?::text`;
+
+/** @throws as `recordEvent` */
+export function eventRow(
+  actor: Actor,
+  type: EventType,
+  { target, reason, data = {} }: EventDetail = {},
+): (string | null)[] {
+  return [
+    newEventId(),
+    actor.tenantId,
+    type,
+    actor.type,
+    textOrNull(actor.id, MAX_TEXT),
+    textOrNull(target?.type, MAX_TEXT),
+    textOrNull(target?.id, MAX_TEXT),
+    textOrNull(reason, MAX_TEXT),
+    serializeEventData(data),
+    addressOrNull(actor.ip),
+    textOrNull(actor.userAgent, MAX_USER_AGENT),
+    textOrNull(actor.correlationId, MAX_TEXT),
+  ];
 }
 
 /** PostgreSQL refuses NUL in text; a visitor must not be able to make the audit insert fail. */

@@ -1,8 +1,11 @@
 import type { InteractionResults } from 'oidc-provider';
+import { prepared } from '../db/database.ts';
 import type { Db } from '../db/database.ts';
-import { recordEvent } from '../events/record-event.ts';
+import { eventRow, INSERT_EVENT, recordEvent } from '../events/record-event.ts';
 import { anonymousActor } from '../http/request-state.ts';
 import { defineErrors } from '../lib/errors.ts';
+import { ALL_HOLD } from '../oidc/adapter/deferred-writes.ts';
+import type { DeferredWrites } from '../oidc/adapter/deferred-writes.ts';
 import { inUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
@@ -43,35 +46,75 @@ export async function finishInteraction(
 }
 
 /** Somebody proved who they are. */
-export function finishLogin(
+export async function finishLogin(
   ctx: TenantRequestContext,
   interaction: InteractionContext,
   { user, methods, at }: { user: User; methods: string[]; at: Date },
 ): Promise<string> {
   interaction.knownAccounts.remember(ctx, user.id);
-  return finishInteraction(ctx, interaction, async (trx) => {
-    await requireStillActive(trx, user);
-    const actor = { ...anonymousActor(ctx, user.tenantId), type: 'user' as const, id: user.id };
-    await recordEvent(trx, actor, 'user.login', {
-      target: { type: 'user', id: user.id },
-      data: { client_id: interaction.app.id, amr: methods },
+  const outcome = {
+    login: { accountId: user.id, amr: methods, ts: Math.floor(at.getTime() / 1000), remember: true },
+    // Choosing whose password to type is choosing an account.
+    ...(interaction.situation.prompt === 'select_account' ? { select_account: {} } : {}),
+    ...(interaction.situation.prompt === 'create' ? { create: {} } : {}),
+  };
+  const event = eventRow({ ...anonymousActor(ctx, user.tenantId), type: 'user', id: user.id }, 'user.login', {
+    target: { type: 'user', id: user.id },
+    data: { client_id: interaction.app.id, amr: methods },
+  });
+
+  const returnTo = await finishUnlocked(ctx, interaction, outcome, (deferred) => {
+    deferred.guard('account', { name: 'access', sql: STILL_ACTIVE, bindings: [user.tenantId, user.id] });
+    deferred.write('event', {
+      name: '+event',
+      sql: `${INSERT_EVENT} WHERE ${ALL_HOLD}`,
+      bindings: event,
     });
-    return {
-      login: { accountId: user.id, amr: methods, ts: Math.floor(at.getTime() / 1000), remember: true },
-      // Choosing whose password to type is choosing an account.
-      ...(interaction.situation.prompt === 'select_account' ? { select_account: {} } : {}),
-      ...(interaction.situation.prompt === 'create' ? { create: {} } : {}),
-    };
+  });
+  if (returnTo !== undefined) return returnTo;
+
+  return finishInteraction(ctx, interaction, async (trx) => {
+    const { rowCount } = await prepared(trx, 'interaction-still-active', STILL_ACTIVE, [
+      user.tenantId,
+      user.id,
+    ]);
+    if (rowCount !== 1) throw fail('account_closed');
+    await prepared(trx, 'record-event', INSERT_EVENT, event);
+    return outcome;
   });
 }
 
 /** Whoever disabled the user meanwhile has ended all sessions there were; this one must not come after. */
-async function requireStillActive(trx: Db, { tenantId, id }: User): Promise<void> {
-  const { rowCount } = await trx.raw(
-    `SELECT 1 FROM users u WHERE u.tenant_id = ? AND u.id = ? AND ${KEEPS_ACCESS} FOR SHARE`,
-    [tenantId, id],
+const STILL_ACTIVE = `SELECT 1 FROM users u
+  WHERE u.tenant_id = ?::uuid AND u.id = ?::uuid AND ${KEEPS_ACCESS} FOR SHARE OF u`;
+
+/**
+ * The same in one statement, if the interaction is still as this request has read it.
+ * @param writes adds what goes with the outcome
+ * @returns undefined when something is different, and nothing was written
+ */
+async function finishUnlocked(
+  ctx: TenantRequestContext,
+  { tenantProvider, interaction, stored }: InteractionContext,
+  outcome: InteractionResults,
+  writes: (deferred: DeferredWrites) => void,
+): Promise<string | undefined> {
+  const { provider, context } = tenantProvider;
+  const actor = anonymousActor(ctx, context.tenant.id);
+  const options = { db: context.db, kind: 'browser', isOptimistic: true, actor: () => actor } as const;
+  let returnTo: string | undefined;
+  await guarded(() =>
+    inUnitOfWork(options, async (unit) => {
+      unit.interactions.set(interaction.uid, stored);
+      const path = await provider.interactionResult(ctx.req, ctx.res, outcome, {
+        mergeWithLastSubmission: true,
+      });
+      writes(unit.deferred);
+      if (await unit.writeDeferred()) returnTo = path;
+      return false;
+    }),
   );
-  if (rowCount !== 1) throw fail('account_closed');
+  return returnTo;
 }
 
 export function finishWithRefusal(

@@ -6,6 +6,9 @@ import { cookieNames } from '../oidc/configuration/cookies.ts';
 import type { TenantProvider } from '../oidc/provider-registry.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
+import type { StoredModel } from '../oidc/adapter/stored-model.ts';
+import { inUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
+import { anonymousActor } from '../http/request-state.ts';
 import type { Clock } from '../lib/clock.ts';
 import { parseEmail } from '../users/email-address.ts';
 import { userStore } from '../users/user-store.ts';
@@ -13,6 +16,7 @@ import { keepsAccess } from '../users/user.ts';
 import type { User } from '../users/user.ts';
 import type { Situation } from './dispatch.ts';
 import { createKnownAccounts } from './known-accounts.ts';
+import { readInteraction } from './interaction-read.ts';
 import type { KnownAccounts } from './known-accounts.ts';
 import { loginStateStore } from './login-state.ts';
 import type { LoginState } from './login-state.ts';
@@ -23,6 +27,8 @@ const subSchema = z.object({ value: z.string() });
 export interface InteractionContext {
   tenantProvider: TenantProvider;
   interaction: Interaction;
+  /** The row of the interaction as this request has read it. */
+  stored: StoredModel;
   state: LoginState;
   situation: Situation;
   app: { id: string; name: string };
@@ -42,12 +48,13 @@ export async function loadInteraction(
   { now, mailed }: { now: Clock; mailed?: object | undefined },
 ): Promise<InteractionContext> {
   const { tenantProvider } = ctx.state;
-  const { provider, context } = tenantProvider;
+  const { context } = tenantProvider;
   const { db, tenant, sealer, mountPath } = context;
 
-  const interaction = await provider.interactionDetails(ctx.req, ctx.res);
-  if (interaction.uid !== ctx['params'].uid)
-    throw new errors.SessionNotFound('interaction session not found');
+  const uid = String(ctx['params'].uid);
+  const found = await guarded(() => readInteraction(db, tenant.id, uid));
+  const interaction = await interactionOf(ctx, uid, found?.stored);
+  if (!found || interaction.uid !== uid) throw new errors.SessionNotFound('interaction session not found');
 
   ctx.state.language.learn({ uiLocales: textOf(interaction.params['ui_locales']) });
 
@@ -62,19 +69,28 @@ export async function loadInteraction(
   });
 
   return guarded(async () => {
-    const accountId = interaction.session?.accountId;
-    const sessionUser = accountId === undefined ? undefined : withAccess(await users.find(accountId));
     const client = await context.directory.client(clientId);
-    const known = await accountsWithAccess(users, knownAccounts.read(ctx));
+    const accountId = interaction.session?.accountId;
+    const remembered = knownAccounts.read(ctx);
+    const people = await users.findAll([
+      ...(accountId === undefined ? [] : [accountId]),
+      ...remembered.map(({ id }) => id),
+    ]);
+    const withAccess = (id: string) => people.find((user) => user.id === id && keepsAccess(user));
+    const sessionUser = accountId === undefined ? undefined : withAccess(accountId);
+    const known = remembered.flatMap(({ id, lastUsedAt }) => {
+      const user = withAccess(id);
+      return user ? [{ user, lastUsedAt }] : [];
+    });
     const demanded = demandedUser(interaction);
 
     return {
       tenantProvider,
       interaction,
-      state: (await loginStateStore(db, tenant.id, sealer).find(interaction.uid)) ?? {
-        clientId,
-        restarts: 0,
-      },
+      stored: found.stored,
+      state: found.state
+        ? loginStateStore(db, tenant.id, sealer).open(uid, found.state)
+        : { clientId, restarts: 0 },
       situation: {
         prompt: interaction.prompt.name,
         // Only to a browser that knows the account: the app holds an id, and an address is not its to learn.
@@ -94,6 +110,23 @@ export async function loadInteraction(
   });
 }
 
+/** As the engine sees it; it asks for the row of the browser's cookie, which has been read already unless it is another one. */
+async function interactionOf(
+  { req, res, state }: TenantRequestContext,
+  uid: string,
+  stored: StoredModel | undefined,
+): Promise<Interaction> {
+  const { provider, context } = state.tenantProvider;
+  const { promise, resolve } = Promise.withResolvers<Interaction>();
+  const actor = anonymousActor({ req }, context.tenant.id);
+  await inUnitOfWork({ db: context.db, kind: 'read', actor: () => actor }, async (unit) => {
+    unit.interactions.set(uid, stored);
+    resolve(await provider.interactionDetails(req, res));
+    return false;
+  });
+  return promise;
+}
+
 /**
  * Whom the app demands instead of who is signed in, by an ID token or the `sub` claim (OpenID Connect Core
  * §3.1.2.1, §5.5.1). The engine has verified the token.
@@ -107,21 +140,4 @@ function demandedUser({ prompt, params }: Interaction): string | undefined {
 /** The engine has refused repeated parameters, so each is text or absent. */
 export function textOf(parameter: unknown): string {
   return typeof parameter === 'string' ? parameter : '';
-}
-
-function withAccess(user: User | undefined): User | undefined {
-  return user && keepsAccess(user) ? user : undefined;
-}
-
-async function accountsWithAccess(
-  users: ReturnType<typeof userStore>,
-  remembered: ReturnType<KnownAccounts['read']>,
-) {
-  const accounts = await Promise.all(
-    remembered.map(async ({ id, lastUsedAt }) => ({ user: await users.find(id), lastUsedAt })),
-  );
-  return accounts.flatMap(({ user: found, lastUsedAt }) => {
-    const user = withAccess(found);
-    return user ? [{ user, lastUsedAt }] : [];
-  });
 }

@@ -60,6 +60,14 @@ const KEPT_SECONDS = 24 * 3600;
 const INSERT = `INSERT INTO login_states (tenant_id, id_hash, client_id, state_sealed, expires_at)
   SELECT ?::uuid, ?::bytea, ?::text, ?::text, now() + make_interval(secs => ?::float8)`;
 
+export interface SealedLoginState {
+  state_sealed: string;
+  age_seconds: number;
+}
+
+// Losing a step costs whoever took it one more look at a page, and waiting for the disk costs everybody.
+const UNHURRIED = `WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))`;
+
 /** States hold addresses and request parameters, so they are sealed; the interaction's uid is kept as its hash. */
 export function loginStateStore(db: Db, tenantId: string, sealer: Sealer) {
   const placeOf = (hash: Buffer) => `login_states:state_sealed:${hash.toString('hex')}`;
@@ -72,7 +80,7 @@ export function loginStateStore(db: Db, tenantId: string, sealer: Sealer) {
 
   async function findWithAge(uid: string): Promise<{ state: LoginState; ageSeconds: number } | undefined> {
     const hash = sha256(uid);
-    const { rows } = await prepared<{ state_sealed: string; age_seconds: number }>(
+    const { rows } = await prepared<SealedLoginState>(
       db,
       'login-state-find',
       `SELECT state_sealed, extract(epoch FROM now() - created_at)::float8 AS age_seconds
@@ -89,13 +97,13 @@ export function loginStateStore(db: Db, tenantId: string, sealer: Sealer) {
 
   return {
     findWithAge,
-    find: async (uid: string): Promise<LoginState | undefined> => (await findWithAge(uid))?.state,
+    open: (uid: string, { state_sealed }: SealedLoginState): LoginState => open(state_sealed, sha256(uid)),
 
     async save(uid: string, state: LoginState): Promise<void> {
       await prepared(
         db,
         'login-state-save',
-        `${INSERT} ON CONFLICT (tenant_id, id_hash) DO UPDATE SET
+        `${UNHURRIED} ${INSERT} FROM unhurried ON CONFLICT (tenant_id, id_hash) DO UPDATE SET
            state_sealed = excluded.state_sealed, expires_at = excluded.expires_at, updated_at = now()`,
         rowOf(uid, state),
       );

@@ -1,12 +1,13 @@
 import Provider from 'oidc-provider';
 import type { JSONWebKeySet } from 'jose';
+import { createCookieSigner } from '../http/cookie-signer.ts';
 import { publicJwks } from '../keys/public-jwks.ts';
 import type { PrivateJwk } from '../keys/signing-key.ts';
 import { SESSION_ABSOLUTE_SECONDS } from '../sessions/session.ts';
 import { createAdapterFactory } from './adapter/adapter-factory.ts';
 import { accountsConfiguration } from './configuration/accounts.ts';
 import { consentConfiguration } from './configuration/consent.ts';
-import { cookiesConfiguration } from './configuration/cookies.ts';
+import { cookieKeys, cookiesConfiguration } from './configuration/cookies.ts';
 import { featuresConfiguration } from './configuration/features.ts';
 import { interactionsConfiguration } from './configuration/interactions.ts';
 import { tokensConfiguration } from './configuration/tokens.ts';
@@ -54,6 +55,7 @@ export function buildProvider(context: TenantContext, keys: readonly PrivateJwk[
 
   // Ours is the proxy in front of it: the origin is pinned before a request gets here.
   provider.proxy = true;
+  provider.keys = createCookieSigner(cookieKeys(context));
 
   extendTokenIds(provider, context);
   extendSessionIds(provider);

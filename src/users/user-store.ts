@@ -49,6 +49,20 @@ export function userStore(db: Db, tenantId: string) {
       return rows[0] && toUser(rows[0]);
     },
 
+    /** In no particular order. */
+    async findAll(ids: readonly string[]): Promise<User[]> {
+      const known = [...new Set(ids)].filter(isId);
+      if (known.length === 0) return [];
+      const { rows } = await prepared<UserRow>(
+        db,
+        'user-find-all',
+        `SELECT ${USER_COLUMNS} FROM users u
+         WHERE u.tenant_id = ? AND u.id = ANY(?::uuid[]) AND u.deleted_at IS NULL`,
+        [tenantId, known],
+      );
+      return rows.map(toUser);
+    },
+
     /** Keeps the user as it is until the transaction ends. */
     async findForUpdate(id: string): Promise<User | undefined> {
       if (!isId(id)) return undefined;

@@ -147,6 +147,23 @@ describe('requests that meet on two server processes', function () {
     assert.equal(pages.filter(({ status }) => status >= 500).length, 0);
   });
 
+  it('leads from a sign-in to one consent, and ends with it', async () => {
+    const own = await app.tenant();
+    const rp = await createRelyingParty(app, own);
+    const agent = createUserAgent();
+    const form = await agent.follow(
+      await agent.get(rp.authorizationUrl({ login_hint: rp.user.email })),
+      app.url,
+    );
+    const answered = await agent.submit(form, '/password', { password: GOOD_PASSWORD });
+
+    await times(10, (index) => agent.get(at(index, answered.location ?? '')));
+
+    const interactions = app.db('oidc_models').where({ tenant_id: own.tenant.id, model: 'Interaction' });
+    assert.equal((await interactions.clone()).length, 2);
+    assert.equal((await interactions.whereNull('dead_at')).length, 1);
+  });
+
   it('loses no app when two tabs authorize different apps at once', async () => {
     const first = await createRelyingParty(app, tenant, { firstParty: true });
     const others = await times(6, () => createRelyingParty(app, tenant, { firstParty: true }));

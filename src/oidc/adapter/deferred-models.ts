@@ -51,10 +51,11 @@ export function inserted(
   };
 }
 
+/** @param accountId whose it is */
 export function updated(
   tenantId: string,
   model: 'Interaction',
-  id: string,
+  { id, accountId }: { id: string; accountId: string | undefined },
   payload: ModelPayload,
   expiresInSeconds: number,
 ): StatementPart {
@@ -63,7 +64,7 @@ export function updated(
     sql: `UPDATE oidc_models
         SET payload = ?::jsonb, account_id = ?::uuid, expires_at = now() + make_interval(secs => ?::float8), updated_at = now()
       WHERE ${ROW(model)} AND ${ALL_HOLD}`,
-    bindings: [toStored(payload), payload.accountId ?? null, expiresInSeconds, tenantId, hashId(id)],
+    bindings: [toStored(payload), accountId ?? null, expiresInSeconds, tenantId, hashId(id)],
   };
 }
 

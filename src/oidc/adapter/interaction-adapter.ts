@@ -1,7 +1,8 @@
 import { errors } from 'oidc-provider';
+import { toAccount } from './account-read.ts';
 import type { AdapterDeps, ModelAdapter } from './adapter-factory.ts';
 import { ended, inserted, isUnchanged, updated } from './deferred-models.ts';
-import { findModel, killModel, saveModel } from './model-store.ts';
+import { findInteraction, findModel, killModel, saveModel } from './model-store.ts';
 import { hashId } from './stored-model.ts';
 import type { ModelPayload, StoredModel } from './stored-model.ts';
 import { currentUnitOfWork } from './unit-of-work.ts';
@@ -28,11 +29,11 @@ export function interactionAdapter({ db, tenantId, sealer }: AdapterDeps): Model
       const sealed: ModelPayload = { sealed: sealer.seal(JSON.stringify(rest), placeOf(id)) };
       if (unit?.isOptimistic) {
         const known = unit.interactions.get(id);
-        if (known) unit.deferred.guard('interaction', isAsRead(id, known));
+        if (known) unit.deferred.guard(subjectOf(id), isAsRead(id, known));
         unit.deferred.write(
-          'interaction',
+          subjectOf(id),
           known
-            ? updated(tenantId, 'Interaction', id, sealed, expiresInSeconds)
+            ? updated(tenantId, 'Interaction', { id, accountId: accountOf(rest) }, sealed, expiresInSeconds)
             : inserted(tenantId, 'Interaction', id, sealed, expiresInSeconds),
         );
         if (known) unit.interactions.set(id, { ...known, payload: sealed });
@@ -46,8 +47,8 @@ export function interactionAdapter({ db, tenantId, sealer }: AdapterDeps): Model
       const unit = currentUnitOfWork();
       const known = unit?.interactions.get(id);
       if (unit?.isOptimistic && known) {
-        unit.deferred.guard('interaction', isAsRead(id, known));
-        unit.deferred.write('interaction', ended(tenantId, 'Interaction', id));
+        unit.deferred.guard(subjectOf(id), isAsRead(id, known));
+        unit.deferred.write(subjectOf(id), ended(tenantId, 'Interaction', id));
         return;
       }
       unit?.interactions.delete(id);
@@ -61,14 +62,11 @@ export function interactionAdapter({ db, tenantId, sealer }: AdapterDeps): Model
     if (!unit.interactions.has(id)) {
       const isLocked = unit.kind === 'browser' && !unit.isOptimistic;
       const reader = isLocked ? await unit.transaction() : await unit.reader();
-      const stored = await findModel(
-        reader,
-        tenantId,
-        'Interaction',
-        id,
-        isLocked ? 'for update' : undefined,
-      );
-      unit.interactions.set(id, stored);
+      const row = await findInteraction(reader, tenantId, id, isLocked ? 'for update' : undefined);
+      unit.interactions.set(id, row);
+      // After a wait for the lock the person can be another one than the row now says.
+      const account = row && !isLocked ? toAccount(row) : undefined;
+      if (account) unit.accounts.set(account.user.id, account);
     }
     return unit.interactions.get(id);
   }
@@ -83,12 +81,22 @@ export function interactionAdapter({ db, tenantId, sealer }: AdapterDeps): Model
   }
 }
 
+/** A sign-in that goes on with a consent ends one and begins another. */
+function subjectOf(id: string): string {
+  return `interaction ${id}`;
+}
+
 function placeOf(id: string): string {
   return placeOfHash(hashId(id));
 }
 
 function placeOfHash(hash: Buffer): string {
   return `oidc_models:payload:${hash.toString('hex')}`;
+}
+
+/** Whose sign-in it was, so that its person can be read along when it goes on. */
+function accountOf({ result }: ModelPayload): string | undefined {
+  return (result as { login?: { accountId?: string } } | undefined)?.login?.accountId;
 }
 
 /** A consent carries the sign-in before it along; only the interaction that asked for it is one. */

@@ -17,8 +17,6 @@ import { placeOf } from './token-slots.ts';
 
 export const COLUMNS = 'id_hash, payload, consumed_at, dead_at';
 
-const VERSIONED: ReadonlySet<string> = new Set<ModelName>(['Interaction', 'Session']);
-
 /** A live or consumed row; dead and missing ones are both undefined. */
 export async function findModel(
   db: Db,
@@ -31,9 +29,29 @@ export async function findModel(
   const { rows } = await prepared<StoredModel>(
     db,
     `oidc_find${lock ? '_lock' : ''}_${label}`,
-    `SELECT ${COLUMNS} ${VERSIONED.has(model) ? ', xmin::text AS version' : ''} FROM ${table}
+    `SELECT ${COLUMNS} FROM ${table}
       WHERE tenant_id = ? AND model = '${model}' AND id_hash = ? AND dead_at IS NULL ${lock ?? ''}`,
     [tenantId, idHash],
+  );
+  return rows[0];
+}
+
+/** A pause of an authorization request, with the person who has signed in at it. */
+export async function findInteraction(
+  db: Db,
+  tenantId: string,
+  id: string,
+  lock?: 'for update',
+): Promise<(StoredModel & AccountColumns) | undefined> {
+  const { rows } = await prepared<StoredModel & AccountColumns>(
+    db,
+    `oidc_interaction${lock ? '_lock' : ''}`,
+    `SELECT i.id_hash, i.payload, i.consumed_at, i.dead_at, i.xmin::text AS version, ${ACCOUNT_COLUMNS}
+       FROM oidc_models i
+       ${ACCOUNT_JOIN('i')}
+      WHERE i.tenant_id = ? AND i.model = 'Interaction' AND i.id_hash = ? AND i.dead_at IS NULL
+      ${lock ? 'FOR UPDATE OF i' : ''}`,
+    [tenantId, hashId(id)],
   );
   return rows[0];
 }
