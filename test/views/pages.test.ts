@@ -7,6 +7,8 @@ import {
   scrollsSideways,
   type BrowserOptions,
 } from '../support/browser.ts';
+import { SOURCE_LOCALE } from '../../src/i18n/translations.ts';
+import { pageWriter, translations } from '../support/translations.ts';
 import { samplePages, servePages, type PageServer, type Words } from './sample-pages.ts';
 
 const LONG = 'Wolfeschlegelsteinhausenbergerdorff'.repeat(9).slice(0, 300);
@@ -85,6 +87,23 @@ describe('pages', () => {
 
     assert.deepEqual(wide, []);
   });
+
+  for (const locale of translations.locales.filter((one) => one !== SOURCE_LOCALE)) {
+    it(`need no scrolling sideways at 320 pixels in ${locale}`, async () => {
+      const translated = samplePages(undefined, pageWriter(locale));
+      const server = await servePages(translated);
+      const page = await browse({ width: 320, height: 640 }, server);
+
+      const wide: string[] = [];
+      for (const name of translated.keys()) {
+        await page.goto(`/${name}`);
+        if (await scrollsSideways(page)) wide.push(name);
+      }
+      await server.close();
+
+      assert.deepEqual(wide, []);
+    });
+  }
 
   it('need no scrolling sideways with text twice as large', async () => {
     const page = await browse({ width: 640, height: 640 });
