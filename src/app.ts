@@ -109,6 +109,7 @@ export function createApp(options: AppOptions): App {
     publicUrl,
     keys,
     settings: config,
+    locales: translations.locales,
     screens: createScreens({ pages, httpPages, now }),
     fetch: createSafeFetch({ allow: config.outboundAllow }) as typeof globalThis.fetch,
     clientSecretLimit: createClientSecretLimit({ limiter, perMinute: config.rateLimits?.client }),

@@ -9,7 +9,7 @@ import type { RequestState } from './request-state.ts';
 const form = z.object({
   locale: z.string().max(35),
   over: z.string().max(35).default(''),
-  return_to: z.string().max(8000).default('/'),
+  return_to: z.string().max(16_000).default('/'),
 });
 
 /**

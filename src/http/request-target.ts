@@ -3,7 +3,7 @@ import type { AppMiddleware } from './request-state.ts';
 
 const fail = defineErrors('http', {
   malformed_url: { status: 400, message: 'The address of this request is malformed.' },
-  method_not_allowed: { status: 405, message: 'This method is not supported.' },
+  method_not_allowed: { status: 405, message: 'This method is not supported here.' },
 });
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];

@@ -32,7 +32,7 @@ export interface Translator extends Formats {
   /**
    * The same as HTML that is safe to print as it is: texts are escaped, and those that come in are kept from changing the
    * direction of the sentence. `<b>`, `<code>` and `<em>` are as in HTML; any other tag is a link that the values describe:
-   * `html('terms', { link: { href: '/terms' } })`.
+   * `{ link: { href: '/terms' } }` for “the <link>terms</link>”.
    */
   html: (key: string, values?: HtmlValues) => string;
   has: (key: string) => boolean;

@@ -21,6 +21,8 @@ export interface ProviderDeps {
   fetch: typeof globalThis.fetch;
   settings: ProtocolSettings;
   clientSecretLimit: ClientSecretLimit;
+  /** Which languages the screens speak. */
+  locales: readonly string[];
 }
 
 export interface ProtocolSettings {

@@ -3,6 +3,9 @@ import { hashRaw } from '@node-rs/argon2';
 import type { KeyRing } from '../lib/key-ring.ts';
 import { passwordError, unacceptablePassword } from './password-errors.ts';
 import type { PasswordFault } from './password-errors.ts';
+import { createForeignDigests } from './foreign-hashes/foreign-digests.ts';
+import { formatForeign, isForeign, parseStoredForeign } from './foreign-hashes/foreign-hash.ts';
+import { parseForeignHash } from './foreign-hashes/parse-foreign-hash.ts';
 import { formatPhc, parsePhc } from './phc.ts';
 import type { Argon2Parameters } from './phc.ts';
 import { QueueFullError, createWorkQueue } from './work-queue.ts';
@@ -22,7 +25,10 @@ const DIGEST_BYTES = 32;
 const RETRY_AFTER_SECONDS = 2;
 
 export interface StoredPassword {
-  /** `$argon2id$v=19$m=…,t=…,p=…$salt$digest`, the digest being HMAC-SHA-256(pepper, argon2id output). */
+  /**
+   * `$argon2id$v=19$m=…,t=…,p=…$salt$digest`, the digest being HMAC-SHA-256(pepper, argon2id output); or an imported hash
+   * in the form of `foreign-hash.ts`, peppered in the same way.
+   */
   hash: string;
   /** Which key of the ring the pepper is derived from. */
   pepperId: string;
@@ -40,6 +46,12 @@ export interface PasswordHasher {
    * @throws {Error} when the pepper is not in the ring: that is the operator's fault and must not look like a wrong password
    */
   verify(password: string, stored: StoredPassword | undefined): Promise<boolean>;
+  /**
+   * Makes a hash of another system one that `verify` understands.
+   * @param text in any encoding of `parse-foreign-hash.ts`
+   * @throws {AppError} `password.hash_unsupported`, `password.hash_too_costly`
+   */
+  adopt(text: string): StoredPassword;
   /** Whether the stored password was made with other parameters or another pepper than new ones are. */
   needsRehash(stored: StoredPassword): boolean;
   stats(): { running: number; queued: number; rejected: number };
@@ -62,6 +74,7 @@ export function createPasswordHasher({
   parameters?: Argon2Parameters;
 }): PasswordHasher {
   const queue = createWorkQueue({ concurrency, maxQueue });
+  const foreignDigestOf = createForeignDigests();
   const nobody = { parameters, salt: randomBytes(SALT_BYTES), digest: randomBytes(DIGEST_BYTES) };
 
   async function digestOf(password: Buffer, salt: Buffer, cost: Argon2Parameters, pepper: Buffer) {
@@ -74,7 +87,18 @@ export function createPasswordHasher({
         salt,
       }),
     );
-    return createHmac('sha256', pepper).update(output).digest();
+    return peppered(pepper, output);
+  }
+
+  /** Typed text may be what was hashed there, or what a keyboard of another kind sends for the same. */
+  async function matchesForeign(password: string, { hash, pepperId }: StoredPassword): Promise<boolean> {
+    const { how, digest: expected } = parseStoredForeign(hash);
+    const pepper = pepperOf(peppers, pepperId);
+    for (const spelling of new Set([password, password.normalize('NFC')])) {
+      const output = await inTurn(() => foreignDigestOf(spelling, how));
+      if (timingSafeEqual(peppered(pepper, output), expected)) return true;
+    }
+    return false;
   }
 
   async function inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
@@ -99,13 +123,26 @@ export function createPasswordHasher({
     async verify(password, stored) {
       const bytes = passwordBytes(password);
       const pepper = pepperOf(peppers, stored?.pepperId ?? peppers.currentId);
-      const expected = stored ? parsePhc(stored.hash) : nobody;
+      const foreign = stored && isForeign(stored.hash) ? stored : undefined;
+      const expected = stored && !foreign ? parsePhc(stored.hash) : nobody;
       const digest = await digestOf(bytes ?? Buffer.alloc(0), expected.salt, expected.parameters, pepper);
       const isEqual = timingSafeEqual(digest, expected.digest);
+      // After a hash of ours, so that a cheap one of another system's does not tell that its owner exists.
+      if (foreign) return bytes !== undefined && (await matchesForeign(password, foreign));
       return isEqual && stored !== undefined && bytes !== undefined;
     },
 
+    adopt(text) {
+      const { how, digest } = parseForeignHash(text);
+      const pepperId = peppers.currentId;
+      return {
+        hash: formatForeign({ how, digest: peppered(pepperOf(peppers, pepperId), digest) }),
+        pepperId,
+      };
+    },
+
     needsRehash(stored) {
+      if (isForeign(stored.hash)) return true;
       const { parameters: used } = parsePhc(stored.hash);
       return (
         stored.pepperId !== peppers.currentId ||
@@ -123,6 +160,10 @@ function unhashable(password: string): PasswordFault {
   return password.isWellFormed()
     ? { code: 'password.too_long', values: { max: MAX_PASSWORD_BYTES / 4 } }
     : { code: 'password.not_typeable' };
+}
+
+function peppered(pepper: Buffer, output: Buffer): Buffer {
+  return createHmac('sha256', pepper).update(output).digest();
 }
 
 function pepperOf(peppers: KeyRing, id: string): Buffer {

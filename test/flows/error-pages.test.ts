@@ -142,7 +142,7 @@ describe('an error page', function () {
     await page.getByText('Technical details').click();
 
     assert.match(await page.locator('details').innerText(), /invalid_client/);
-    assert.equal(await page.getByRole('button').count(), 0);
+    assert.equal(await page.getByRole('main').getByRole('button').count(), 0);
   });
 
   it('reveals nothing of what is behind it', async () => {

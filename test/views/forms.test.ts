@@ -118,7 +118,7 @@ describe('forms', () => {
       for (const name of samplePages().keys()) {
         await page.goto(`/${name}`);
 
-        const counts = await ofAll<number>(page, 'form', 'e.querySelectorAll("[type=submit]").length');
+        const counts = await ofAll<number>(page, 'main form', 'e.querySelectorAll("[type=submit]").length');
 
         assert.ok(
           counts.every((count) => count === 1),
@@ -226,7 +226,7 @@ describe('forms', () => {
         requests++;
         await stay(route);
       });
-      const button = page.locator('button[type=submit]');
+      const button = page.locator('main button[type=submit]');
       const before = await button.boundingBox();
 
       await page.locator('#password').fill('correct horse');
@@ -254,7 +254,7 @@ describe('forms', () => {
       await page.getByRole('heading', { name: 'There' }).waitFor();
       await page.goBack();
 
-      assert.equal(await page.locator('button[type=submit]').getAttribute('aria-busy'), null);
+      assert.equal(await page.locator('main button[type=submit]').getAttribute('aria-busy'), null);
     });
 
     it('copy the reference of an error', async () => {

@@ -9,7 +9,7 @@ import { createViews } from '../../src/http/views.ts';
 import { createInteractionPages } from '../../src/interactions/pages.ts';
 import { createSetupPages } from '../../src/setup/setup-pages.ts';
 import type { PageWriter } from '../../src/i18n/request-language.ts';
-import { english } from '../support/translations.ts';
+import { english, pageWriter } from '../support/translations.ts';
 
 /** Every page in every state, with whatever words a test wants to see on it, served as the server serves them. */
 
@@ -45,7 +45,10 @@ const http = createHttpPages({ views });
 const setup = createSetupPages({ views });
 
 /** @returns documents by the name of page and state */
-export function samplePages(words: Words = ORDINARY, language: PageWriter = english): Map<string, string> {
+export function samplePages(
+  words: Words = ORDINARY,
+  language: PageWriter = pageWriter('en'),
+): Map<string, string> {
   const purpose = { app: { name: words.app }, tenant: { name: words.tenant } };
   const form = { action: '/posted', csrf: 'nonce.token' };
   const links = { cancelHref: '/cancel', changeHref: '/change' };
