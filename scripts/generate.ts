@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { renderCliReference } from '../src/cli/reference.ts';
 import { generateConfigurationReference } from './generators/configuration-reference.ts';
 import { generateMetricsReference } from './generators/metrics-reference.ts';
+import { generateOpenApi } from './generators/openapi.ts';
 import { generateSchema } from './generators/schema.ts';
 import { generateTenantSettingsReference } from './generators/tenant-settings-reference.ts';
 
@@ -14,6 +15,7 @@ import { generateTenantSettingsReference } from './generators/tenant-settings-re
 const GENERATED: Record<string, () => Promise<string> | string> = {
   'docs/cli.md': renderCliReference,
   'docs/configuration.md': generateConfigurationReference,
+  'docs/openapi.json': generateOpenApi,
   'docs/metrics.md': generateMetricsReference,
   'docs/tenant-settings.md': generateTenantSettingsReference,
   'migrations/schema.txt': generateSchema,

@@ -18,6 +18,7 @@ import { createViews } from './http/views.ts';
 import { errorHandler } from './http/error-handler.ts';
 import { health, HEALTH_PATHS } from './http/health.ts';
 import { localeRoutes } from './http/locale-routes.ts';
+import { createPageCursors } from './http/page-cursors.ts';
 import { rateLimit } from './http/rate-limit.ts';
 import { createRateLimiter } from './http/rate-limiter.ts';
 import type { SharedCounters } from './http/rate-limiter.ts';
@@ -36,6 +37,10 @@ import type { Logger } from './lib/logger.ts';
 import { createSafeFetch } from './lib/safe-fetch.ts';
 import { inboxRoutes } from './notifications/inbox-routes.ts';
 import { createInbox } from './notifications/inbox-store.ts';
+import { apiDocs } from './management-api/api-docs.ts';
+import { noFactorDue } from './management-api/auth/mfa-challenge.ts';
+import { createSessionService } from './management-api/auth/session-service.ts';
+import { managementApi } from './management-api/management-api.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { measureUntilAnswered, requestMetrics } from './metrics/request-metrics.ts';
 import { StoreUnavailable } from './oidc/adapter/store-errors.ts';
@@ -175,6 +180,23 @@ export function createApp(options: AppOptions): App {
     passwordRules: services.passwordPolicy,
     now,
   });
+  app.use(apiDocs());
+  app.use(
+    managementApi({
+      version: options.version,
+      store: { db, sealer, keyRing, now },
+      users: services.users,
+      preferences: services.preferences,
+      activity: services.activity,
+      access: services.access,
+      sessions: createSessionService({
+        passwordSignIn: services.passwordSignIn,
+        challengeFor: noFactorDue,
+        now,
+      }),
+      cursors: createPageCursors(keyRing.derive('page-cursor')),
+    }) as Koa.Middleware<RequestState>,
+  );
   app.use(interactions.routes() as unknown as Koa.Middleware<RequestState>);
   app.use(landing().routes() as unknown as Koa.Middleware<RequestState>);
 

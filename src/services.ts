@@ -1,3 +1,4 @@
+import { createAccessService } from './access/access-service.ts';
 import { administrators } from './access/administrators.ts';
 import { createSignInAttempts } from './attempts/sign-in-attempts.ts';
 import { clientStore } from './clients/client-store.ts';
@@ -34,6 +35,8 @@ import { createPasswordHasher } from './users/password-hasher.ts';
 import { createPasswordPolicy } from './users/password-policy.ts';
 import { createPasswordSignIn } from './users/password-sign-in.ts';
 import { createSignInAdmission } from './users/sign-in-admission.ts';
+import { createPreferenceService } from './users/preferences.ts';
+import { createUserActivity } from './users/user-activity.ts';
 import { createUserService } from './users/user-service.ts';
 
 /**
@@ -135,6 +138,9 @@ export function createServices({
   const passwordReset = createPasswordReset(mailedDeps);
   const signInCode = createSignInCode({ ...mailedDeps, attempts: signInAttempts });
   const signUp = createSignUp(mailedDeps);
+  const preferences = createPreferenceService({ db, now });
+  const activity = createUserActivity({ db, now });
+  const access = createAccessService({ db });
   const clients = createClientService({
     db,
     now,
@@ -179,6 +185,9 @@ export function createServices({
     passwordReset,
     signInCode,
     signUp,
+    preferences,
+    activity,
+    access,
     clients,
     resources,
     sessions,

@@ -2,7 +2,7 @@ import type { Db } from '../db/database.ts';
 import { roleStore } from './role-store.ts';
 
 /** The role whose members may do everything in the tenant. */
-const ADMINISTRATOR = 'administrator';
+export const ADMINISTRATOR = 'administrator';
 
 /** Who administers a tenant. */
 export function administrators(db: Db, tenantId: string) {

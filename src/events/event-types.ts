@@ -25,6 +25,9 @@ export const EVENT_TYPES = {
   'auth.suspicious_activity':
     'Something happened at an account that its owner may not know of; see the reason.',
 
+  'user.preferences_changed': 'A user’s preferences were changed.',
+  'user.activity': 'A service reported something a user did; the data names it.',
+
   'client.created': 'A client was registered.',
   'client.updated': "A client's metadata or settings were changed.",
   'client.deleted': 'A client was deleted; its grants ended.',

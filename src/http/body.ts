@@ -14,6 +14,7 @@ const fail = defineErrors('http', {
   malformed_body: { status: 400, message: 'The body of the request is malformed.' },
   duplicate_parameter: { status: 400, message: 'A parameter was given more than once.' },
   invalid_parameters: { status: 400, message: 'Some fields are missing or wrong.' },
+  not_found: { status: 404, message: 'There is nothing at this address.' },
   body_too_large: { status: 413, message: 'The body of the request is too large.' },
   unsupported_media_type: { status: 415, message: 'The body has a type that is not supported here.' },
 });
@@ -68,6 +69,32 @@ export async function parseJson<Schema extends z.ZodType>(
   const body = ctx.request.body ?? {};
   checkJson(body);
   return validate(schema, body);
+}
+
+/**
+ * @param schema undefined: no parameters are taken
+ * @returns the validated query
+ * @throws {AppError} 400 for unknown, repeated and wrong parameters
+ */
+export function parseQuery<Schema extends z.ZodObject>(
+  ctx: AppContext,
+  schema: Schema | undefined,
+): z.output<Schema> | undefined {
+  const fields = formFields(new URLSearchParams(ctx.querystring));
+  if (schema) return validate(schema, fields);
+  const [unknown] = Object.keys(fields);
+  if (unknown === undefined) return undefined;
+  throw fail('invalid_parameters', { errors: [fault([unknown], 'is not a parameter of this endpoint')] });
+}
+
+/**
+ * @param schema of the parameters in the path
+ * @throws {AppError} 404: an address with an id that is none leads nowhere
+ */
+export function parsePath<Schema extends z.ZodObject>(ctx: AppContext, schema: Schema): z.output<Schema> {
+  const result = schema.safeParse(Reflect.get(ctx, 'params'));
+  if (result.success) return result.data;
+  throw fail('not_found');
 }
 
 async function readBody(ctx: AppContext, limitBytes: number): Promise<void> {

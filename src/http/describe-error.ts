@@ -20,6 +20,10 @@ const BY_STATUS: Readonly<Record<number, { code: string; message: string }>> = {
   403: { code: 'http.forbidden', message: 'You may not do this.' },
   404: { code: 'http.not_found', message: 'There is nothing at this address.' },
   405: { code: 'http.method_not_allowed', message: 'This method is not supported here.' },
+  406: {
+    code: 'http.not_acceptable',
+    message: 'The answer would be JSON, which the request does not accept.',
+  },
   408: { code: 'http.request_timeout', message: 'The request took too long to arrive.' },
   409: { code: 'http.conflict', message: 'The request conflicts with the present state.' },
   412: { code: 'http.precondition_failed', message: 'It has been changed in the meantime.' },

@@ -22,6 +22,7 @@ export const EXPIRING_TABLES = [
   'attempt_counters',
   'mails',
   'user_sessions',
+  'idempotency_keys',
 ] as const;
 
 const BATCH = 500;

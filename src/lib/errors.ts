@@ -35,9 +35,16 @@ interface AppErrorOptions {
   retryAfterSeconds?: number;
 }
 
-interface ErrorDefinition {
+export interface ErrorDefinition {
   status: number;
   message: string;
+}
+
+const definitions = new Map<string, ErrorDefinition>();
+
+/** Of a code that some feature declares; for the documentation. */
+export function errorDefinition(code: string): ErrorDefinition | undefined {
+  return definitions.get(code);
 }
 
 /**
@@ -46,10 +53,12 @@ interface ErrorDefinition {
  */
 export function defineErrors<Name extends string>(
   prefix: string,
-  definitions: Readonly<Record<Name, ErrorDefinition>>,
+  own: Readonly<Record<Name, ErrorDefinition>>,
 ) {
+  for (const [name, definition] of Object.entries<ErrorDefinition>(own))
+    definitions.set(`${prefix}.${name}`, definition);
   return (name: Name, options: AppErrorOptions & { message?: string } = {}): AppError => {
-    const { status, message } = definitions[name];
+    const { status, message } = own[name];
     return new AppError(`${prefix}.${name}`, status, options.message ?? message, options);
   };
 }

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type Provider from 'oidc-provider';
+import { publicJwks } from '../keys/public-jwks.ts';
 import type { KeyService } from '../keys/key-service.ts';
 import type { KeyStatus, PublicJwk } from '../keys/signing-key.ts';
 import { oneAtATime } from '../lib/one-at-a-time.ts';
@@ -7,6 +8,9 @@ import { issuerOf, mountPathOf } from '../tenants/tenant.ts';
 import type { Tenant } from '../tenants/tenant.ts';
 import { tenantStore } from '../tenants/tenant-store.ts';
 import { guarded } from './adapter/store-errors.ts';
+import { createAccessTokens } from './access-tokens/access-tokens.ts';
+import type { AccessTokens } from './access-tokens/access-tokens.ts';
+import { apiResource } from './api-resource.ts';
 import { createDocumentAnswers } from './document-answers.ts';
 import { buildProvider } from './provider.ts';
 import type { ProviderDeps, TenantContext } from './provider-deps.ts';
@@ -21,6 +25,7 @@ export interface TenantProvider {
   tenant: Tenant;
   context: TenantContext;
   provider: Provider;
+  accessTokens: AccessTokens;
   handle: ReturnType<Provider['callback']>;
 }
 
@@ -73,17 +78,24 @@ export function createProviderRegistry(
   }
 
   async function build(tenant: Tenant): Promise<TenantProvider> {
+    const issuer = issuerOf(deps.publicUrl, tenant);
     const context: TenantContext = {
       ...deps,
       tenant,
-      issuer: issuerOf(deps.publicUrl, tenant),
+      issuer,
       mountPath: mountPathOf(tenant),
-      directory: createTenantDirectory({ db: deps.db, tenantId: tenant.id }),
+      directory: createTenantDirectory({
+        db: deps.db,
+        tenantId: tenant.id,
+        builtIn: [apiResource(issuer, tenant.settings)],
+      }),
       documents: createDocumentAnswers(),
       publishedKeys: () => publishedKeys(tenant.id),
     };
-    const provider = buildProvider(context, await deps.keys.signingJwks(tenant.id));
-    return { tenant, context, provider, handle: provider.callback() };
+    const keys = await deps.keys.signingJwks(tenant.id);
+    const accessTokens = createAccessTokens(context, publicJwks(keys));
+    const provider = buildProvider(context, keys, accessTokens);
+    return { tenant, context, provider, accessTokens, handle: provider.callback() };
   }
 
   async function publishedKeys(tenantId: string): Promise<PublicJwk[]> {

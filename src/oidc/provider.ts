@@ -4,6 +4,7 @@ import { createCookieSigner } from '../http/cookie-signer.ts';
 import { publicJwks } from '../keys/public-jwks.ts';
 import type { PrivateJwk } from '../keys/signing-key.ts';
 import { SESSION_ABSOLUTE_SECONDS } from '../sessions/session.ts';
+import type { AccessTokens } from './access-tokens/access-tokens.ts';
 import { createAdapterFactory } from './adapter/adapter-factory.ts';
 import { accountsConfiguration } from './configuration/accounts.ts';
 import { consentConfiguration } from './configuration/consent.ts';
@@ -32,7 +33,11 @@ import { logProviderEvents } from './provider-events.ts';
  * the slices in configuration/, what the engine leaves to us in extensions/, and what goes around every
  * request in middleware/. Nothing changes a provider afterwards; a new version is a new provider.
  */
-export function buildProvider(context: TenantContext, keys: readonly PrivateJwk[]): Provider {
+export function buildProvider(
+  context: TenantContext,
+  keys: readonly PrivateJwk[],
+  accessTokens: AccessTokens,
+): Provider {
   const provider = new Provider(context.issuer, {
     adapter: createAdapterFactory({
       db: context.db,
@@ -76,6 +81,6 @@ export function buildProvider(context: TenantContext, keys: readonly PrivateJwk[
   provider.use(signedOutMiddleware);
   const published = publicJwks(keys) as JSONWebKeySet;
   provider.use(staleHintMiddleware(context, published));
-  provider.use(jwtTokensMiddleware(context, published));
+  provider.use(jwtTokensMiddleware(context, accessTokens));
   return provider;
 }

@@ -17,7 +17,16 @@ export type TenantDirectory = ReturnType<typeof createTenantDirectory>;
 const KEPT_MS = 5_000;
 const MOST_ENTRIES = 5_000;
 
-export function createTenantDirectory({ db, tenantId }: { db: Db; tenantId: string }) {
+/** @param builtIn resources that nobody registers and nobody can replace */
+export function createTenantDirectory({
+  db,
+  tenantId,
+  builtIn,
+}: {
+  db: Db;
+  tenantId: string;
+  builtIn: readonly Resource[];
+}) {
   const clients = createCache<Client>('client', (reader, clientId) =>
     clientStore(reader, tenantId).find(clientId),
   );
@@ -31,7 +40,8 @@ export function createTenantDirectory({ db, tenantId }: { db: Db; tenantId: stri
       const client = await clients.get(clientId);
       return client?.disabledAt === null ? client : undefined;
     },
-    resource: (identifier: string): Promise<Resource | undefined> => resources.get(identifier),
+    resource: async (identifier: string): Promise<Resource | undefined> =>
+      builtIn.find((resource) => resource.identifier === identifier) ?? resources.get(identifier),
     clear(): void {
       clients.clear();
       resources.clear();

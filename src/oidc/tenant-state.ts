@@ -9,6 +9,13 @@ export interface TenantState extends RequestState {
   tenantProvider: TenantProvider;
 }
 
+/** For handlers that are given a context of a lower tier. */
+export function tenantProviderOf({ state }: { state: object }): TenantProvider {
+  const { tenantProvider } = state as Partial<TenantState>;
+  if (!tenantProvider) throw new Error('the tenant of the request is not resolved');
+  return tenantProvider;
+}
+
 export type TenantRequestContext = ParameterizedContext<TenantState>;
 
 const fail = defineErrors('http', {

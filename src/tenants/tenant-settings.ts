@@ -30,6 +30,9 @@ const shape = {
   firstPartyClientId: z.string().min(1).max(255).optional().meta({
     description: 'Client in whose name `/api/v1/auth` issues tokens. Without one that API issues none.',
   }),
+  apiTokenFormat: z.enum(['jwt', 'opaque']).default('jwt').meta({
+    description: 'Access tokens for this server’s own API: self-contained, or looked up at every use.',
+  }),
   sessionIdleSeconds: z.number().int().min(60).max(31_536_000).optional().meta({
     description: 'Default: `GATEHOUSE_SESSION_IDLE_SECONDS`.',
   }),

@@ -11,20 +11,23 @@ import type { PasswordOwner, PasswordPolicy } from './password-policy.ts';
 import { passwordStore } from './password-store.ts';
 import type { User } from './user.ts';
 import { userChanges } from './user-changes.ts';
-import { namesIn, profileClaimsSchema } from './user-claims.ts';
-import type { ProfileClaims } from './user-claims.ts';
+import { namesIn } from './user-claims.ts';
 import { createUserEmails } from './user-emails.ts';
 import { userError } from './user-errors.ts';
+import { acceptableClaims, acceptableEmail } from './user-input.ts';
 import { createUserLifeCycle } from './user-life-cycle.ts';
 import type { LifeCycleDeps } from './user-life-cycle.ts';
 import { userStore } from './user-store.ts';
+import type { UserFilter } from './user-store.ts';
+import { createUserUpdates } from './user-updates.ts';
 
 /**
  * People: who exists in a tenant, in which state, with which password. Signing in, roles, consents and sessions belong to
  * others; what must end with a user's access is ended by the `revokeAccess` that is passed in.
  */
 
-const MAX_PAGE = 200;
+/** A page of the API, and one more to know whether there is another. */
+const MAX_PAGE = 201;
 
 export interface NewUser {
   email: string;
@@ -176,15 +179,17 @@ export function createUserService({
 
     /**
      * In the order they were made, without the deleted ones.
-     * @param page `after` is the id of the last user already seen; at most 200 at a time
+     * @param page `after` is the id of the last user already seen; at most 201 at a time
      * @throws {AppError} `user.invalid_cursor`
      */
     async list(
       actor: Actor,
       { after, limit }: { after?: string | undefined; limit: number },
+      filter: UserFilter = {},
     ): Promise<User[]> {
       if (after !== undefined && !isId(after)) throw userError('invalid_cursor');
-      return userStore(db, actor.tenantId).list({ after, limit: Math.min(Math.max(1, limit), MAX_PAGE) });
+      const page = { after, limit: Math.min(Math.max(1, limit), MAX_PAGE) };
+      return userStore(db, actor.tenantId).list(page, filter);
     },
 
     preparePassword,
@@ -206,24 +211,7 @@ export function createUserService({
     },
 
     ...createUserEmails({ db, now }),
+    ...createUserUpdates({ db, now }),
     ...createUserLifeCycle({ db, now, revokeAccess, forgetFailures }),
   };
-}
-
-function acceptableEmail(text: string): string {
-  const email = parseEmail(text);
-  if (email !== undefined) return email;
-  const message = 'Enter an e-mail address, such as ana@example.com.';
-  throw userError('email_invalid', { errors: [{ path: '/email', message, code: 'user.email_malformed' }] });
-}
-
-function acceptableClaims(claims: Readonly<Record<string, unknown>>): ProfileClaims {
-  const parsed = profileClaimsSchema.safeParse(claims);
-  if (parsed.success) return parsed.data;
-  throw userError('claims_invalid', {
-    errors: parsed.error.issues.map(({ path, message }) => ({
-      path: `/claims${path.map((part) => `/${String(part)}`).join('')}`,
-      message,
-    })),
-  });
 }

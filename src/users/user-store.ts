@@ -95,14 +95,24 @@ export function userStore(db: Db, tenantId: string) {
       return (await findWithProfile(id))?.profile;
     },
 
-    /** In the order they were made; `after` is the id of the last one already seen. */
-    async list({ after, limit }: { after?: string | undefined; limit: number }): Promise<User[]> {
+    /**
+     * In the order they were made.
+     * @param page.after the id of the last one already seen
+     * @param filter.emailPrefix however it is spelt
+     */
+    async list(
+      { after, limit }: { after?: string | undefined; limit: number },
+      { email, emailPrefix, status }: UserFilter = {},
+    ): Promise<User[]> {
       const query = db<UserRow>('users')
-        .where({ tenant_id: tenantId })
+        .where({ tenant_id: tenantId, ...(status === undefined ? {} : { status }) })
         .whereNull('deleted_at')
         .orderBy('id')
         .limit(limit);
       if (after !== undefined) query.where('id', '>', after);
+      if (email !== undefined) query.whereRaw('lower(email) = lower(?)', [email]);
+      if (emailPrefix !== undefined)
+        query.whereRaw("lower(email) LIKE lower(?) ESCAPE '!'", [likePrefix(emailPrefix)]);
       return (await query).map(toUser);
     },
 
@@ -131,6 +141,22 @@ export function userStore(db: Db, tenantId: string) {
       await db('users')
         .where({ tenant_id: tenantId, id })
         .update({ email, email_verified_at: verifiedAt, updated_at: verifiedAt });
+    },
+
+    /** @throws a unique violation of `users_tenant_id_email_key` when the address is taken */
+    async update(id: string, { email, emailVerifiedAt, claims }: UserUpdate, at: Date): Promise<void> {
+      await db('users')
+        .where({ tenant_id: tenantId, id })
+        .update({
+          updated_at: at,
+          ...(email === undefined ? {} : { email }),
+          ...(emailVerifiedAt === undefined ? {} : { email_verified_at: emailVerifiedAt }),
+        });
+      if (claims === undefined) return;
+      await db('user_profiles')
+        .insert({ user_id: id, tenant_id: tenantId, claims: JSON.stringify(claims), updated_at: at })
+        .onConflict('user_id')
+        .merge(['claims', 'updated_at']);
     },
 
     async setStatus(id: string, status: UserStatus, at: Date, lock?: Lock): Promise<void> {
@@ -166,6 +192,23 @@ export function userStore(db: Db, tenantId: string) {
       await db('users').where({ tenant_id: tenantId, id }).whereNotNull('deleted_at').delete();
     },
   };
+}
+
+export interface UserFilter {
+  email?: string | undefined;
+  emailPrefix?: string | undefined;
+  status?: UserStatus | undefined;
+}
+
+/** What is left out stays. */
+export interface UserUpdate {
+  email?: string | undefined;
+  emailVerifiedAt?: Date | null | undefined;
+  claims?: ProfileClaims | undefined;
+}
+
+function likePrefix(text: string): string {
+  return `${text.replaceAll(/[!%_]/g, (sign) => `!${sign}`)}%`;
 }
 
 export function toProfile(row: ProfileColumns): UserProfile {

@@ -72,7 +72,8 @@ describe('expiry job', () => {
     } else if (table === 'login_states') {
       await db(table).insert({ ...row, id_hash: hash, client_id: 'app', state_sealed: 'x' });
     } else {
-      await db(table).insert({ ...row, id_hash: hash });
+      const rest = table === 'idempotency_keys' ? { request_hash: hash } : {};
+      await db(table).insert({ ...row, id_hash: hash, ...rest });
     }
   }
 
@@ -98,7 +99,9 @@ describe('expiry job', () => {
                   'id, user_id, session_uid, device_kind, ends_at',
                   `gen_random_uuid(), '${userId}', md5(random()::text) || i, 'other', now()`,
                 ]
-              : ['id_hash', values];
+              : table === 'idempotency_keys'
+                ? ['id_hash, request_hash', `${values}, ${values}`]
+                : ['id_hash', values];
     await db.raw(
       `INSERT INTO ${table} (tenant_id, expires_at, ${columns})
        SELECT ?, ${expires}, ${expressions} FROM generate_series(1, ?) AS i`,

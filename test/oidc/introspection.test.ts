@@ -56,6 +56,7 @@ describe('introspection (RFC 7662)', () => {
       iss: tenant.issuer,
       scope: 'openid email',
       tenant_id: tenant.tenant.id,
+      roles: [],
       token_type: 'Bearer',
     });
     assert.equal(Number(exp) - Number(iat), 600);

@@ -9,6 +9,8 @@ import type { UserProfile } from '../../users/user-claims.ts';
 export interface StoredAccount {
   user: User;
   profile: UserProfile;
+  /** Names; undefined where they were not read along. */
+  roles: readonly string[] | undefined;
 }
 
 /** Under names of their own, since the statement has other columns of these names. */
@@ -20,9 +22,15 @@ export const ACCOUNT_JOIN = (source: string) =>
   `LEFT JOIN users u ON u.tenant_id = ${source}.tenant_id AND u.id = ${source}.account_id AND u.deleted_at IS NULL
    LEFT JOIN user_profiles p ON p.user_id = u.id`;
 
+/** What tokens say besides. */
+export const ACCOUNT_ROLES = `ARRAY (SELECT r.name FROM role_assignments a JOIN roles r ON r.id = a.role_id
+  WHERE a.user_id = u.id ORDER BY r.name) AS account_roles`;
+
 type Prefixed<Row> = { [Column in keyof Row as `account_${string & Column}`]: Row[Column] };
 
-export type AccountColumns = { account_id: string | null } & Partial<Prefixed<UserRow & ProfileColumns>>;
+export type AccountColumns = { account_id: string | null } & Partial<
+  Prefixed<UserRow & ProfileColumns & { roles: string[] }>
+>;
 
 /** Undefined when there is no such person any more. */
 export function toAccount(row: AccountColumns): StoredAccount | undefined {
@@ -35,5 +43,6 @@ export function toAccount(row: AccountColumns): StoredAccount | undefined {
   return {
     user: toUser(columns as unknown as UserRow),
     profile: toProfile(columns as unknown as ProfileColumns),
+    roles: row.account_roles,
   };
 }

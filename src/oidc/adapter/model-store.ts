@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import { prepared } from '../../db/database.ts';
 import type { Db } from '../../db/database.ts';
 import { findShared } from '../../db/shared-read.ts';
-import { ACCOUNT_COLUMNS, ACCOUNT_JOIN } from './account-read.ts';
+import { ACCOUNT_COLUMNS, ACCOUNT_JOIN, ACCOUNT_ROLES } from './account-read.ts';
 import type { AccountColumns } from './account-read.ts';
 import { GrantEnded } from './store-errors.ts';
 import { hashId, toStored } from './stored-model.ts';
@@ -69,7 +69,7 @@ export async function findFamily(
     sql: (match) => `SELECT t.id_hash, t.payload, t.consumed_at, t.dead_at,
             extract(epoch FROM clock_timestamp() - t.consumed_at)::float8 AS consumed_seconds_ago,
             g.payload AS grant_payload, g.id_hash AS grant_id_hash, s.payload AS session_payload, s.id_hash AS session_id_hash,
-            ${ACCOUNT_COLUMNS}
+            ${ACCOUNT_COLUMNS}, ${ACCOUNT_ROLES}
        FROM ${table} t
        JOIN oidc_models g ON g.tenant_id = t.tenant_id AND g.model = 'Grant' AND g.id_hash = t.grant_hash AND g.dead_at IS NULL
        LEFT JOIN oidc_models s ON s.tenant_id = t.tenant_id AND s.model = 'Session' AND s.session_uid = t.session_uid AND s.dead_at IS NULL AND s.expires_at > now()

@@ -8,7 +8,7 @@ const LIVE_GRANT_OF_USER = `
   SELECT 1 FROM oidc_models g JOIN users u ON u.tenant_id = g.tenant_id AND u.id = g.account_id
    WHERE g.tenant_id = ? AND g.model = 'Grant' AND g.id_hash = ? AND g.dead_at IS NULL AND ${KEEPS_ACCESS}`;
 /** Takes the client and the grant. */
-const SESSION_OF_GRANT = `AND EXISTS (SELECT 1 FROM oidc_models s
+export const SESSION_OF_GRANT = `AND EXISTS (SELECT 1 FROM oidc_models s
   WHERE s.tenant_id = g.tenant_id AND s.model = 'Session' AND s.account_id = g.account_id AND s.dead_at IS NULL
     AND s.expires_at > now() AND s.payload #>> ARRAY['authorizations', ?::text, 'grantId'] = ?::text)`;
 

@@ -1,10 +1,11 @@
 import { errors } from 'oidc-provider';
 import type { Client, Configuration, KoaContextWithOIDC, ResourceServer } from 'oidc-provider';
 import type { Resource } from '../../resources/resource.ts';
+import { apiIdentifier, apiScopesOf } from '../api-resource.ts';
 import type { TenantContext } from '../provider-deps.ts';
 
 /** Resource indicators (RFC 8707): which API a token is for decides its format, life, algorithm and scopes. */
-export function resourceIndicators({ directory }: TenantContext) {
+export function resourceIndicators({ directory, issuer }: TenantContext) {
   return {
     enabled: true,
 
@@ -17,10 +18,17 @@ export function resourceIndicators({ directory }: TenantContext) {
     // What was granted at the authorization endpoint need not be named again at the token endpoint.
     useGrantedResource: () => true,
 
-    async getResourceServerInfo(_ctx: KoaContextWithOIDC, identifier: string): Promise<ResourceServer> {
+    async getResourceServerInfo(
+      _ctx: KoaContextWithOIDC,
+      identifier: string,
+      client: Client,
+    ): Promise<ResourceServer> {
       const resource = await directory.resource(identifier);
       if (!resource) throw new errors.InvalidTarget();
-      return toResourceServer(resource);
+      if (identifier !== apiIdentifier(issuer)) return toResourceServer(resource);
+      const scopes = apiScopesOf(await directory.client(client.clientId));
+      if (scopes.length === 0) throw new errors.InvalidTarget();
+      return { ...toResourceServer(resource), scope: scopes.join(' ') };
     },
   } satisfies NonNullable<Configuration['features']>['resourceIndicators'];
 }

@@ -1,8 +1,11 @@
 import type { Configuration } from 'oidc-provider';
+import { roleStore } from '../../access/role-store.ts';
+import { guarded } from '../adapter/store-errors.ts';
+import { currentUnitOfWork } from '../adapter/unit-of-work.ts';
 import type { TenantContext } from '../provider-deps.ts';
 
 /** Lives of codes, tokens, grants and sessions, and when refresh tokens are issued and replaced. */
-export function tokensConfiguration({ settings, tenant }: TenantContext) {
+export function tokensConfiguration({ db, settings, tenant }: TenantContext) {
   const { accessTokenTtlSeconds, refreshIdleSeconds, refreshAbsoluteSeconds, sessionIdleSeconds } = settings;
 
   return {
@@ -26,7 +29,10 @@ export function tokensConfiguration({ settings, tenant }: TenantContext) {
     // One access token revoked by itself leaves its family alone (RFC 7009 §2.1).
     revokeGrantPolicy: (ctx) =>
       !(ctx.oidc.route === 'revocation' && ctx.oidc.entities.AccessToken !== undefined),
-    extraTokenClaims: () => ({ tenant_id: tenant.id }),
+    async extraTokenClaims(_ctx, token) {
+      if (!('accountId' in token)) return { tenant_id: tenant.id };
+      return { tenant_id: tenant.id, roles: await rolesOf(token.accountId) };
+    },
     formats: {
       bitsOfOpaqueRandomness: 256,
       customizers: {
@@ -39,4 +45,11 @@ export function tokensConfiguration({ settings, tenant }: TenantContext) {
       },
     },
   } satisfies Configuration;
+
+  /** As they are now: a refresh brings what changed since the sign-in. */
+  async function rolesOf(userId: string): Promise<readonly string[]> {
+    const unit = currentUnitOfWork();
+    const known = unit?.accounts.get(userId)?.roles;
+    return known ?? guarded(async () => roleStore((await unit?.reader()) ?? db, tenant.id).rolesOf(userId));
+  }
 }

@@ -1,0 +1,78 @@
+import { defineErrors } from '../../lib/errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Actor } from '../../http/actor.ts';
+import type { Caller } from '../../http/caller.ts';
+import type { RequestState } from '../../http/request-state.ts';
+import { endAccess } from '../../oidc/grants/end-access.ts';
+import { createFirstPartyCode, firstPartyClient } from '../../oidc/grants/first-party-grant.ts';
+import { redeemCode, refreshTokens } from '../../oidc/grants/first-party-tokens.ts';
+import type { FirstPartyTokens } from '../../oidc/grants/first-party-tokens.ts';
+import type { TenantProvider } from '../../oidc/provider-registry.ts';
+import type { PasswordSignIn } from '../../users/password-sign-in.ts';
+import type { ChallengeFor, MfaChallenge } from './mfa-challenge.ts';
+
+/**
+ * Signing in, staying and leaving over the API. It puts together what others decide: the password service
+ * who somebody is, the challenge what else is due, the token endpoint what is issued.
+ */
+export type SessionService = ReturnType<typeof createSessionService>;
+
+export interface ApiRequest {
+  tenantProvider: TenantProvider;
+  state: RequestState;
+}
+
+const fail = defineErrors('auth', {
+  invalid_credentials: { status: 401, message: 'E-mail address or password is wrong.' },
+  too_many_attempts: { status: 429, message: 'There were too many failed sign-ins. Wait, then try again.' },
+});
+
+export function createSessionService({
+  passwordSignIn,
+  challengeFor,
+  now,
+}: {
+  passwordSignIn: PasswordSignIn;
+  challengeFor: ChallengeFor;
+  now: Clock;
+}) {
+  return {
+    /**
+     * @param actor the anonymous caller
+     * @throws {AppError} `auth.invalid_credentials` whatever is wrong with them, `auth.too_many_attempts`,
+     *   `password.busy`, `auth.not_available`, `auth.client_unsuitable`, `auth.scope_not_allowed`
+     */
+    async login(
+      { tenantProvider, state }: ApiRequest,
+      actor: Actor,
+      { email, password, scope }: { email: string; password: string; scope: string | undefined },
+    ): Promise<FirstPartyTokens | MfaChallenge> {
+      const client = await firstPartyClient(tenantProvider);
+      const outcome = await passwordSignIn.verify(actor, { email, password });
+      if (!outcome.ok) {
+        if (outcome.reason !== 'throttled') throw fail('invalid_credentials');
+        throw fail('too_many_attempts', { retryAfterSeconds: outcome.retryAfterSeconds });
+      }
+
+      const challenge = await challengeFor(outcome.user);
+      if (challenge) return challenge;
+      const login = { actor, userId: outcome.user.id, methods: ['pwd'], at: now(), scope };
+      return redeemCode(tenantProvider, state, await createFirstPartyCode(tenantProvider, client, login));
+    },
+
+    /** @throws {AppError} `auth.invalid_grant`, `auth.invalid_scope`, `auth.not_available` */
+    async refresh(
+      { tenantProvider, state }: ApiRequest,
+      { refreshToken, scope }: { refreshToken: string; scope: string | undefined },
+    ): Promise<FirstPartyTokens> {
+      const { clientId } = await firstPartyClient(tenantProvider);
+      return refreshTokens(tenantProvider, state, { clientId, refreshToken, scope });
+    },
+
+    /** Ends what the caller's token was issued from: the grant, and the session behind it. */
+    async logout({ tenantProvider }: ApiRequest, caller: Caller): Promise<void> {
+      if (caller.grantId === undefined) return;
+      await endAccess(tenantProvider, caller, { grantId: caller.grantId, userId: caller.id });
+    },
+  };
+}
