@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Router from '@koa/router';
 import Koa from 'koa';
+import { changePasswordRoutes, portalRoutes } from './account-portal/portal-routes.ts';
 import type { Db } from './db/database.ts';
 import { migrationStatus } from './db/migrator.ts';
 import { checkClock } from './db/clock-check.ts';
@@ -198,6 +199,20 @@ export function createApp(options: AppOptions): App {
     }) as Koa.Middleware<RequestState>,
   );
   app.use(interactions.routes() as unknown as Koa.Middleware<RequestState>);
+  const portal = portalRoutes({
+    db,
+    now,
+    csrf,
+    views,
+    sessions: services.sessions,
+    users: services.users,
+    usersOn: services.usersOn,
+    signIn: services.passwordSignIn,
+    passwordPolicy: services.passwordPolicy,
+    enqueueMail: services.mail.isAvailable ? services.mail.enqueue : undefined,
+  });
+  app.use(portal.routes() as unknown as Koa.Middleware<RequestState>);
+  app.use(changePasswordRoutes().routes() as unknown as Koa.Middleware<RequestState>);
   app.use(landing().routes() as unknown as Koa.Middleware<RequestState>);
 
   /** The template of the route that answered, the same for every tenant. */

@@ -179,6 +179,7 @@ export function createServices({
     tenants,
     keys,
     users,
+    usersOn,
     signInAttempts,
     passwordSignIn,
     admitSignIn,

@@ -37,6 +37,20 @@ export function consentStore(db: Db, tenantId: string) {
       return after;
     },
 
+    /** Everything the person allowed, each with when they first allowed the app something. */
+    async list(userId: string): Promise<(Consent & { clientId: string; since: Date })[]> {
+      const rows = await db('consents')
+        .where({ tenant_id: tenantId, user_id: userId })
+        .select('client_id', 'scopes', 'claims', 'resources', 'created_at');
+      return rows.map(({ client_id: clientId, created_at: since, scopes, claims, resources }) => ({
+        clientId,
+        since,
+        scopes,
+        claims,
+        resources,
+      }));
+    },
+
     /** @returns whether there was one */
     async remove(userId: string, clientId: string): Promise<boolean> {
       const removed = await db('consents')

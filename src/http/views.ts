@@ -35,6 +35,8 @@ export interface LayoutOptions {
   hasError?: boolean;
   /** 720 px for reading, instead of the 400 px of a form. */
   wide?: boolean;
+  /** The width of the account portal, with its navigation beside it. */
+  portal?: boolean;
   /** Modules of `views/assets`, such as `forms` for `forms.js`. */
   scripts?: readonly string[];
 }
@@ -76,7 +78,12 @@ export function createViews({ dir, assetUrl }: { dir: string; assetUrl: (name: s
   };
 }
 
-const LAYOUT_DEFAULTS = { hasError: false, wide: false, scripts: [] } satisfies Partial<LayoutOptions>;
+const LAYOUT_DEFAULTS = {
+  hasError: false,
+  wide: false,
+  portal: false,
+  scripts: [],
+} satisfies Partial<LayoutOptions>;
 
 /** A local by a helper's name would be lost without a word. */
 function extend(locals: object, helpers: object): object {

@@ -2,7 +2,9 @@ import { decodeJwt } from 'jose';
 import { errors } from 'oidc-provider';
 import type { Interaction } from 'oidc-provider';
 import { z } from 'zod';
+import type { Client } from '../clients/client.ts';
 import { cookieNames } from '../oidc/configuration/cookies.ts';
+import { PORTAL_CLIENT_ID } from '../oidc/extensions/portal-client.ts';
 import type { TenantProvider } from '../oidc/provider-registry.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
@@ -101,7 +103,7 @@ export async function loadInteraction(
         offersSignUp: mailed !== undefined && tenant.settings.signUp !== 'off',
         sessionEmail: demanded === undefined ? sessionUser?.email : undefined,
       },
-      app: { id: clientId, name: client?.name ?? clientId },
+      app: { id: clientId, name: appName(ctx, clientId, client) },
       sessionUser,
       known,
       knownAccounts,
@@ -125,6 +127,12 @@ async function interactionOf(
     return false;
   });
   return promise;
+}
+
+/** The portal has no name but what it is. */
+function appName(ctx: TenantRequestContext, clientId: string, client: Client | undefined): string {
+  if (clientId === PORTAL_CLIENT_ID) return ctx.state.language.translator().t('account.app_name');
+  return client?.name ?? clientId;
 }
 
 /**

@@ -12,6 +12,7 @@ import { createAccessTokens } from './access-tokens/access-tokens.ts';
 import type { AccessTokens } from './access-tokens/access-tokens.ts';
 import { apiResource } from './api-resource.ts';
 import { createDocumentAnswers } from './document-answers.ts';
+import { portalClient } from './extensions/portal-client.ts';
 import { buildProvider } from './provider.ts';
 import type { ProviderDeps, TenantContext } from './provider-deps.ts';
 import { createTenantDirectory } from './tenant-directory.ts';
@@ -88,6 +89,7 @@ export function createProviderRegistry(
         db: deps.db,
         tenantId: tenant.id,
         builtIn: [apiResource(issuer, tenant.settings)],
+        builtInClients: [portalClient(issuer)],
       }),
       documents: createDocumentAnswers(),
       publishedKeys: () => publishedKeys(tenant.id),

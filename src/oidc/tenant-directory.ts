@@ -17,15 +17,17 @@ export type TenantDirectory = ReturnType<typeof createTenantDirectory>;
 const KEPT_MS = 5_000;
 const MOST_ENTRIES = 5_000;
 
-/** @param builtIn resources that nobody registers and nobody can replace */
+/** @param builtIn resources that nobody registers and nobody can replace; `builtInClients` likewise */
 export function createTenantDirectory({
   db,
   tenantId,
   builtIn,
+  builtInClients,
 }: {
   db: Db;
   tenantId: string;
   builtIn: readonly Resource[];
+  builtInClients: readonly Client[];
 }) {
   const clients = createCache<Client>('client', (reader, clientId) =>
     clientStore(reader, tenantId).find(clientId),
@@ -37,6 +39,8 @@ export function createTenantDirectory({
   return {
     /** An enabled client; a disabled one is as unknown as one that never was. */
     async client(clientId: string): Promise<Client | undefined> {
+      const builtInClient = builtInClients.find((client) => client.clientId === clientId);
+      if (builtInClient) return builtInClient;
       const client = await clients.get(clientId);
       return client?.disabledAt === null ? client : undefined;
     },

@@ -21,6 +21,8 @@ type EndSessions = (
   },
 ) => Promise<string[]>;
 
+export type SessionService = ReturnType<typeof createSessionService>;
+
 /**
  * Lists and ends people's browser sessions. Who may do so is decided before: by the account portal for
  * oneself, by a permission for others.

@@ -27,6 +27,15 @@ export function sessionStore(db: Db, tenantId: string) {
       return (await live(userId).where({ id }).first('session_uid'))?.session_uid;
     },
 
+    /** By the database's clock; undefined for a session that has ended or is not in the ledger. */
+    async secondsSinceProof(uid: string): Promise<number | undefined> {
+      const row = await db('user_sessions')
+        .where({ tenant_id: tenantId, session_uid: uid })
+        .whereNull('ended_at')
+        .first(db.raw('extract(epoch FROM now() - authenticated_at)::float8 AS seconds'));
+      return row?.seconds;
+    },
+
     /** Whether the person has signed in here before, as far back as the ledger goes. */
     async hasAny(userId: string): Promise<boolean> {
       const found = await db('user_sessions').where({ tenant_id: tenantId, user_id: userId }).first('id');

@@ -19,6 +19,18 @@ export async function revokeClientAccess(trx: Db, tenantId: string, clientId: st
   await killGrants(trx, tenantId, (grants) => grants.where({ client_id: clientId }));
 }
 
+/** What one app may do in the name of one person. @returns whether there was anything */
+export async function revokeAppAccess(
+  trx: Db,
+  tenantId: string,
+  { userId, clientId }: { userId: string; clientId: string },
+): Promise<boolean> {
+  const ended = await killGrants(trx, tenantId, (grants) =>
+    grants.where({ account_id: userId, client_id: clientId }),
+  );
+  return ended > 0;
+}
+
 /** Which sessions of a person. */
 export interface SessionChoice {
   userId: string;
@@ -91,7 +103,7 @@ async function killGrants(
   trx: Db,
   tenantId: string,
   choose: (grants: Knex.QueryBuilder) => Knex.QueryBuilder,
-): Promise<void> {
+): Promise<number> {
   const grants = () => trx('oidc_models').where({ tenant_id: tenantId, model: 'Grant' });
   const chosen = grants()
     .whereNull('dead_at')
@@ -99,7 +111,7 @@ async function killGrants(
     .orderBy('id_hash')
     .forUpdate()
     .select('id_hash');
-  await grants()
+  return grants()
     .whereIn('id_hash', chosen)
     .update({ dead_at: trx.raw('clock_timestamp()'), updated_at: trx.fn.now() });
 }

@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import { describeScopes } from '../interactions/scope-texts.ts';
+import { disconnectApp, listConnectedApps } from './connected-apps.ts';
+import { doneOf } from './done.ts';
+import { seeOther } from './portal-handlers.ts';
+import type { SectionDeps } from './portal-routes.ts';
+
+/** Which apps have access to the account, and taking it back. */
+export function appsRoutes({ router, doors, show, db }: SectionDeps): void {
+  router.get(
+    '/apps',
+    doors.page(async (ctx, portal) => {
+      const apps = await listConnectedApps(db, portal.actor.tenantId, portal.user.id);
+      const translator = ctx.state.language.translator();
+      show(ctx, portal, {
+        view: 'apps',
+        section: 'apps',
+        locals: {
+          apps: apps.map(({ clientId, name, host, since, groups }) => ({
+            clientId,
+            name,
+            host,
+            since,
+            groups: groups.map(({ resource, scopes }) => ({
+              resource,
+              sections: describeScopes(scopes, translator),
+            })),
+          })),
+          done: doneOf(ctx, ['removed']),
+        },
+      });
+    }),
+  );
+
+  router.post(
+    '/apps/remove',
+    doors.form(
+      { fields: { client: z.string().max(255) }, page: '/apps' },
+      async (ctx, portal, { client }) => {
+        await disconnectApp(db, portal.actor, client);
+        seeOther(ctx, `${portal.basePath}/apps?done=removed`);
+      },
+    ),
+  );
+}

@@ -1,0 +1,39 @@
+import { userEvents } from '../events/user-events.ts';
+import { listConnectedApps } from './connected-apps.ts';
+import type { SectionDeps } from './portal-routes.ts';
+
+/** How far back a new device is worth an alert. */
+const ALERT_MS = 7 * 86_400_000;
+const EVENTS_LOOKED_AT = 50;
+
+/** What needs attention, and the way to everything else. */
+export function homeRoutes({ router, doors, show, db, sessions, now }: SectionDeps): void {
+  router.get(
+    '/',
+    doors.page(async (ctx, portal) => {
+      const { actor, user, profile, sessionUid } = portal;
+      const [open, apps, events] = await Promise.all([
+        sessions.list(actor, user.id, sessionUid),
+        listConnectedApps(db, actor.tenantId, user.id),
+        userEvents(db, actor.tenantId).list(user.id, { limit: EVENTS_LOOKED_AT }),
+      ]);
+      const newDevice = events.find(
+        ({ type, reason, at }) =>
+          type === 'auth.suspicious_activity' &&
+          reason === 'new_device' &&
+          now().getTime() - at.getTime() < ALERT_MS,
+      );
+      show(ctx, portal, {
+        view: 'home',
+        section: 'home',
+        locals: {
+          name: profile.claims.name ?? profile.claims.given_name ?? user.email,
+          isEmailVerified: user.emailVerifiedAt !== null,
+          newDeviceAt: newDevice?.at ?? null,
+          sessionCount: open.length,
+          appCount: apps.length,
+        },
+      });
+    }),
+  );
+}

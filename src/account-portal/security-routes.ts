@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import { userEvents } from '../events/user-events.ts';
+import { fieldErrorText } from '../i18n/error-texts.ts';
+import { AppError } from '../lib/errors.ts';
+import type { TenantRequestContext } from '../oidc/tenant-state.ts';
+import { passwordStore } from '../users/password-store.ts';
+import { createPasswordChange } from './change-password.ts';
+import { doneOf } from './done.ts';
+import type { Portal } from './portal.ts';
+import { seeOther } from './portal-handlers.ts';
+import type { SectionDeps } from './portal-routes.ts';
+import { presentEvent } from './present-event.ts';
+
+const SECURITY_EVENTS =
+  /^(user\.(login|login_failed|password_changed|email_changed|unlocked)|auth\.|session\.)/;
+const EVENTS_LOOKED_AT = 50;
+const EVENTS_SHOWN = 5;
+
+/** The password, and what happened lately that matters for the account's safety. */
+export function securityRoutes(deps: SectionDeps): void {
+  const { router, doors, show, db, sessions, passwordPolicy } = deps;
+  const changePassword = createPasswordChange(deps);
+
+  router.get(
+    '/security',
+    doors.page(async (ctx, portal) => {
+      const { actor, user, sessionUid } = portal;
+      const [events, open, hasPassword] = await Promise.all([
+        userEvents(db, actor.tenantId).list(user.id, { limit: EVENTS_LOOKED_AT }),
+        sessions.list(actor, user.id, sessionUid),
+        passwordStore(db, actor.tenantId).exists(user.id),
+      ]);
+      const translator = ctx.state.language.translator();
+      show(ctx, portal, {
+        view: 'security',
+        section: 'security',
+        locals: {
+          events: events
+            .filter(({ type }) => SECURITY_EVENTS.test(type))
+            .slice(0, EVENTS_SHOWN)
+            .map((event) => presentEvent(event, translator)),
+          hasPassword,
+          otherSessions: open.filter(({ isCurrent }) => !isCurrent).length,
+          done: doneOf(ctx, ['password', 'others']),
+        },
+      });
+    }),
+  );
+
+  // The page asks for the password itself, so signing in again before would be asking twice.
+  router.get(
+    '/security/password',
+    doors.page((ctx, portal) => showForm(ctx, portal, {})),
+  );
+
+  router.post(
+    '/security/password',
+    doors.form(
+      {
+        fields: { current: z.string().default(''), password: z.string().default('') },
+        page: '/security/password',
+      },
+      async (ctx, portal, { current, password }) => {
+        const { t, ...translator } = ctx.state.language.translator();
+        if (current === '') {
+          return showForm(ctx, portal, { status: 422, current: t('account.password.current_missing') });
+        }
+        try {
+          const outcome = await changePassword(portal, {
+            current,
+            next: password,
+            locale: translator.locale,
+          });
+          if (outcome.ok) return seeOther(ctx, `${portal.basePath}/security?done=password`);
+          if (outcome.reason === 'mismatch') {
+            return showForm(ctx, portal, { status: 403, current: t('account.password.mismatch') });
+          }
+          const { retryAfterSeconds } = outcome;
+          ctx.set('Retry-After', String(retryAfterSeconds));
+          const wait = translator.duration(retryAfterSeconds);
+          showForm(ctx, portal, { status: 429, current: t('interactions.password.throttled', { wait }) });
+        } catch (err) {
+          const fault = passwordFault(err, ctx);
+          if (fault === undefined) throw err;
+          showForm(ctx, portal, { status: 422, password: fault });
+        }
+      },
+    ),
+  );
+
+  // Offered after the password was changed (ASVS 7.4.3).
+  router.post(
+    '/security/sign-out-others',
+    doors.form({ fields: {}, page: '/security' }, async (ctx, portal) => {
+      await sessions.revokeOthers(portal.actor, portal.user.id, portal.sessionUid);
+      seeOther(ctx, `${portal.basePath}/security?done=others`);
+    }),
+  );
+
+  function showForm(
+    ctx: TenantRequestContext,
+    portal: Portal,
+    { status = 200, ...errors }: { status?: number; current?: string; password?: string },
+  ): void {
+    const { minLength, maxLength } = passwordPolicy;
+    show(ctx, portal, {
+      view: 'password',
+      section: 'security',
+      status,
+      locals: { errors, rules: { minLength, maxLength } },
+    });
+  }
+}
+
+function passwordFault(err: unknown, ctx: TenantRequestContext): string | undefined {
+  if (!(err instanceof AppError) || err.code !== 'password.unacceptable') return undefined;
+  const translator = ctx.state.language.translator();
+  return err.errors.map((fault) => fieldErrorText(translator, fault)).join(' ');
+}
