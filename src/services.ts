@@ -1,5 +1,6 @@
 import { createAccessService } from './access/access-service.ts';
 import { administrators } from './access/administrators.ts';
+import { roleStore } from './access/role-store.ts';
 import { createSignInAttempts } from './attempts/sign-in-attempts.ts';
 import { clientStore } from './clients/client-store.ts';
 import { createClientService } from './clients/client-service.ts';
@@ -37,6 +38,8 @@ import { createPasswordSignIn } from './users/password-sign-in.ts';
 import { createSignInAdmission } from './users/sign-in-admission.ts';
 import { createPreferenceService } from './users/preferences.ts';
 import { createUserActivity } from './users/user-activity.ts';
+import { createUserExport } from './users/transfer/user-export.ts';
+import { createUserImport } from './users/transfer/user-import.ts';
 import { createUserService } from './users/user-service.ts';
 
 /**
@@ -128,6 +131,8 @@ export function createServices({
       forgetFailures: (trx, tenantId, email) => signInAttempts.forget(trx, tenantId, email),
     });
   const users = usersOn(db);
+  const userImport = createUserImport({ db, now, hasher, rolesOn: roleStore });
+  const userExport = createUserExport({ db, hasher, rolesOn: roleStore });
   const admitSignIn = createSignInAdmission({
     most: config.passwordHashers * (1 + HASHER_QUEUE_PER_WORKER),
   });
@@ -180,6 +185,8 @@ export function createServices({
     keys,
     users,
     usersOn,
+    userImport,
+    userExport,
     signInAttempts,
     passwordSignIn,
     admitSignIn,

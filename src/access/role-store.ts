@@ -33,6 +33,36 @@ export function roleStore(db: Db, tenantId: string) {
       return rowCount === 1;
     },
 
+    async names(): Promise<string[]> {
+      return (await db('roles').where({ tenant_id: tenantId }).select('name')).map(({ name }) => name);
+    },
+
+    /** Gives users existing roles. @returns how many assignments were new */
+    async assignAll(assignments: readonly { userId: string; role: string }[]): Promise<number> {
+      if (assignments.length === 0) return 0;
+      const { rowCount } = await db.raw(
+        `INSERT INTO role_assignments (role_id, user_id, tenant_id)
+         SELECT r.id, u.id, r.tenant_id FROM jsonb_to_recordset(?::jsonb) AS a("userId" uuid, role text)
+         JOIN roles r ON r.tenant_id = ? AND r.name = a.role
+         JOIN users u ON u.tenant_id = r.tenant_id AND u.id = a."userId" AND u.deleted_at IS NULL
+         ON CONFLICT DO NOTHING`,
+        [JSON.stringify(assignments), tenantId],
+      );
+      return rowCount ?? 0;
+    },
+
+    /** Names by user, sorted; who has none is not in it. */
+    async rolesOfAll(userIds: readonly string[]): Promise<Map<string, string[]>> {
+      const rows = await db('role_assignments as a')
+        .join('roles as r', 'r.id', 'a.role_id')
+        .where('a.tenant_id', tenantId)
+        .whereIn('a.user_id', userIds)
+        .orderBy('r.name')
+        .select('a.user_id', 'r.name');
+      const byUser = Map.groupBy(rows, ({ user_id }) => user_id);
+      return new Map([...byUser].map(([id, own]) => [id, own.map(({ name }) => name)]));
+    },
+
     /** Names, sorted. A deleted user has none. */
     async rolesOf(userId: string): Promise<string[]> {
       if (!isId(userId)) return [];

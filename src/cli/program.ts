@@ -30,6 +30,8 @@ import { addTenantShow, addTenantUpdate } from './commands/tenant-update.ts';
 import { addUserCreate } from './commands/user-create.ts';
 import { addUserDelete, addUserRestore } from './commands/user-delete.ts';
 import { addUserDisable, addUserEnable } from './commands/user-disable.ts';
+import { addUserExport } from './commands/user-export.ts';
+import { addUserImport } from './commands/user-import.ts';
 import { addUserList } from './commands/user-list.ts';
 import { addUserLock } from './commands/user-lock.ts';
 import { addUserSetPassword } from './commands/user-set-password.ts';
@@ -54,6 +56,8 @@ const GROUPS: readonly { name: string; description: string; commands: readonly A
       addUserUnlock,
       addUserDelete,
       addUserRestore,
+      addUserImport,
+      addUserExport,
     ],
   },
   {

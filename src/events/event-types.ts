@@ -20,6 +20,8 @@ export const EVENT_TYPES = {
     'A user was deleted; sessions and grants ended. Until they are erased they can be restored.',
   'user.restored': 'A deletion was taken back; the user is disabled.',
   'user.erased': 'Everything about a deleted user was erased but the id in the audit trail.',
+  'users.imported': 'An import of users has ended; the data has its counts.',
+  'users.exported': 'Users were exported; the data says how many, and whether with password hashes.',
 
   'auth.account_locked': 'An account was locked, by too many failures or by an administrator.',
   'auth.suspicious_activity':

@@ -65,6 +65,40 @@ export function eventRow(
   ];
 }
 
+/** The same for many targets at once, in one statement. */
+export async function recordEvents(
+  trx: Db,
+  actor: Actor,
+  type: EventType,
+  details: readonly EventDetail[],
+): Promise<void> {
+  if (details.length === 0) return;
+  await trx.raw(
+    `INSERT INTO events (id, tenant_id, type, actor_type, actor_id, target_type, target_id, reason, data,
+       ip, user_agent, correlation_id)
+     SELECT e.id, ?, ?, ?, ?, e.target_type, e.target_id, e.reason, e.data::jsonb, ?::inet, ?, ?
+       FROM jsonb_to_recordset(?::jsonb) AS e(id uuid, target_type text, target_id text, reason text, data text)`,
+    [
+      actor.tenantId,
+      type,
+      actor.type,
+      textOrNull(actor.id, MAX_TEXT),
+      addressOrNull(actor.ip),
+      textOrNull(actor.userAgent, MAX_USER_AGENT),
+      textOrNull(actor.correlationId, MAX_TEXT),
+      JSON.stringify(
+        details.map(({ target, reason, data = {} }) => ({
+          id: newEventId(),
+          target_type: textOrNull(target?.type, MAX_TEXT),
+          target_id: textOrNull(target?.id, MAX_TEXT),
+          reason: textOrNull(reason, MAX_TEXT),
+          data: serializeEventData(data),
+        })),
+      ),
+    ],
+  );
+}
+
 /** PostgreSQL refuses NUL in text; a visitor must not be able to make the audit insert fail. */
 function textOrNull(text: string | undefined, maxLength: number): string | null {
   return text === undefined ? null : text.replaceAll('\0', '\ufffd').slice(0, maxLength).toWellFormed();

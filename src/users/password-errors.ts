@@ -4,6 +4,11 @@ import type { AppError } from '../lib/errors.ts';
 export const passwordError = defineErrors('password', {
   busy: { status: 503, message: 'Too many sign-ins are under way. Try again in a moment.' },
   unacceptable: { status: 400, message: 'This password cannot be used; choose another one.' },
+  hash_foreign_pepper: {
+    status: 400,
+    message: 'This password hash needs a pepper that is not in GATEHOUSE_PEPPERS.',
+  },
+  hash_damaged: { status: 400, message: 'This password hash is damaged.' },
 });
 
 /** What is wrong with a password. */

@@ -24,6 +24,9 @@ const SALT_BYTES = 16;
 const DIGEST_BYTES = 32;
 const RETRY_AFTER_SECONDS = 2;
 
+const RELEASED = /^gatehouse:(?<pepper>[0-9a-f]{8}):(?<hash>.{1,2048})$/;
+const MOST_KIB = 262_144;
+
 export interface StoredPassword {
   /**
    * `$argon2id$v=19$m=…,t=…,p=…$salt$digest`, the digest being HMAC-SHA-256(pepper, argon2id output); or an imported hash
@@ -48,10 +51,12 @@ export interface PasswordHasher {
   verify(password: string, stored: StoredPassword | undefined): Promise<boolean>;
   /**
    * Makes a hash of another system one that `verify` understands.
-   * @param text in any encoding of `parse-foreign-hash.ts`
+   * @param text in any encoding of `parse-foreign-hash.ts`, or what `release` gave out under the same peppers
    * @throws {AppError} `password.hash_unsupported`, `password.hash_too_costly`
    */
   adopt(text: string): StoredPassword;
+  /** The stored password as text for `adopt`; worth nothing without the pepper. */
+  release(stored: StoredPassword): string;
   /** Whether the stored password was made with other parameters or another pepper than new ones are. */
   needsRehash(stored: StoredPassword): boolean;
   stats(): { running: number; queued: number; rejected: number };
@@ -101,6 +106,17 @@ export function createPasswordHasher({
     return false;
   }
 
+  function adoptOwn(stored: StoredPassword): StoredPassword {
+    if (!peppers.ids.includes(stored.pepperId)) throw passwordError('hash_foreign_pepper');
+    try {
+      if (isForeign(stored.hash)) parseStoredForeign(stored.hash);
+      else if (!isOwnCost(parsePhc(stored.hash).parameters)) throw new Error('its cost is not one of ours');
+      return stored;
+    } catch (err) {
+      throw passwordError('hash_damaged', { cause: err });
+    }
+  }
+
   async function inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
     try {
       return await queue.run(task);
@@ -133,6 +149,8 @@ export function createPasswordHasher({
     },
 
     adopt(text) {
+      const released = RELEASED.exec(text)?.groups;
+      if (released) return adoptOwn({ hash: released['hash'] ?? '', pepperId: released['pepper'] ?? '' });
       const { how, digest } = parseForeignHash(text);
       const pepperId = peppers.currentId;
       return {
@@ -140,6 +158,8 @@ export function createPasswordHasher({
         pepperId,
       };
     },
+
+    release: ({ hash, pepperId }) => `gatehouse:${pepperId}:${hash}`,
 
     needsRehash(stored) {
       if (isForeign(stored.hash)) return true;
@@ -160,6 +180,13 @@ function unhashable(password: string): PasswordFault {
   return password.isWellFormed()
     ? { code: 'password.too_long', values: { max: MAX_PASSWORD_BYTES / 4 } }
     : { code: 'password.not_typeable' };
+}
+
+/** Nobody can make such a hash without the pepper, but a file can say anything. */
+function isOwnCost({ memoryKib, passes, lanes }: Argon2Parameters): boolean {
+  return (
+    memoryKib <= MOST_KIB && passes > 0 && lanes > 0 && memoryKib * passes <= 4 * MOST_KIB && lanes <= 16
+  );
 }
 
 function peppered(pepper: Buffer, output: Buffer): Buffer {
