@@ -39,7 +39,14 @@ async function start(): Promise<void> {
   // As in production, the mode of which wants https.
   const log = createLogger({ level: config.logLevel, destination: bufferedOutput() });
   const target = await provision(config);
-  const running = await startGatehouse({ config, log, version: 'bench', print: () => {} });
+  const runsJobs = process.env['BENCH_JOBS'] !== 'off';
+  const running = await startGatehouse({
+    config,
+    log,
+    version: 'bench',
+    print: () => {},
+    duties: { migrates: true, printsBanner: true, runsJobs, servesMetrics: true },
+  });
   serveParent(target, { stop: () => running.stop(), counter: createStatementCounter() });
 }
 
