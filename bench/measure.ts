@@ -115,9 +115,10 @@ export async function withWorkers<Outcome>(
 ): Promise<Outcome> {
   const connections = Array.from({ length: count }, () => openConnection(target.origin));
   try {
-    const operations = await Promise.all(
-      connections.map((connection, worker) => row.prepare(target, connection, worker)),
-    );
+    // One after the other: so many sign-ins at once would be turned away where the machine is busy.
+    const operations: Operation[] = [];
+    for (const [worker, connection] of connections.entries())
+      operations.push(await row.prepare(target, connection, worker));
     return await work(operations, connections);
   } finally {
     await Promise.all(connections.map((connection) => connection.close()));

@@ -10,6 +10,7 @@ import { openConnection } from '../../bench/connection.ts';
 import { createCookieJar } from '../../bench/cookie-jar.ts';
 import { cpuSecondsOf } from '../../bench/cpu-time.ts';
 import { drive, median, percentile } from '../../bench/driver.ts';
+import { printGrowth } from '../../bench/growth/report.ts';
 import { measure } from '../../bench/measure.ts';
 import { printReport } from '../../bench/report.ts';
 import { createStatementCounter } from '../../bench/statement-counter.ts';
@@ -233,6 +234,40 @@ describe('bench meters', () => {
     assert.match(report, /sign-in +bare +200 +1\.0 /);
     assert.match(report, /gatehouse +90\.0 +0\.45 .* 100 +0\.25 .* 3\.0 +1\.0$/m);
     assert.match(report, /reaches 0\.90 of it/);
+  });
+
+  it('prints what growth does to a row', () => {
+    const result = {
+      operations: 100,
+      opsPerSecond: 200,
+      p50: 1,
+      p95: 2,
+      p99: 3,
+      opsPerCpuSecond: 400,
+      cores: 0.5,
+      requestsPerOperation: 1,
+    };
+    const report = printGrowth({
+      at: 'now',
+      machine: 'machine',
+      perUser: '10 grants',
+      sizes: [{ users: 10_000, seconds: 5, bytes: 3e8 }, { users: 1_000_000 }],
+      rows: [
+        {
+          row: 'refresh',
+          results: [
+            { users: 10_000, rounds: [result] },
+            { users: 1_000_000, rounds: [{ ...result, p95: 2.5, opsPerCpuSecond: 360 }] },
+          ],
+        },
+      ],
+    });
+
+    assert.match(report, /^\| 10,000 \| 0\.3 GB \| 5 s \|$/m);
+    assert.match(
+      report,
+      /^\| refresh \| 1,000,000 \| 200 \| 1\.0 \| 2\.5 \| 1\.25 \| 3\.0 \| 360 \| 0\.90 \|$/m,
+    );
   });
 });
 
