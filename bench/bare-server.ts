@@ -4,8 +4,16 @@ import { exportJWK, generateKeyPair } from 'jose';
 import { Provider } from 'oidc-provider';
 import type { Configuration, JWK } from 'oidc-provider';
 import { orTellParent, serveParent } from './child-messages.ts';
-import { REDIRECT_URI, RESOURCES, SCOPE, SERVICE_CLIENT_ID, USER_COUNT, WEB_CLIENT_ID } from './fixtures.ts';
-import type { TargetDescription } from './fixtures.ts';
+import {
+  REDIRECT_URI,
+  RESOURCES,
+  SCOPE,
+  SERVICE_CLIENT_ID,
+  SERVICE_COUNT,
+  USER_COUNT,
+  WEB_CLIENT_ID,
+} from './fixtures.ts';
+import type { ClientCredentials, TargetDescription } from './fixtures.ts';
 import { createMapAdapters } from './map-adapter.ts';
 
 /** The protocol engine by itself: what Gatehouse is compared with. Anybody may sign in, without a password. */
@@ -19,8 +27,9 @@ async function start(): Promise<void> {
 
   const target: TargetDescription = {
     issuer,
-    service: { id: SERVICE_CLIENT_ID, secret: randomBytes(32).toString('base64url') },
-    web: { id: WEB_CLIENT_ID, secret: randomBytes(32).toString('base64url') },
+    service: newClient(SERVICE_CLIENT_ID),
+    services: Array.from({ length: SERVICE_COUNT }, (_, index) => newClient(`${SERVICE_CLIENT_ID}-${index}`)),
+    web: newClient(WEB_CLIENT_ID),
     users: Array.from({ length: USER_COUNT }, (_, index) => ({
       email: `user-${index}@example.com`,
       password: 'not checked',
@@ -41,17 +50,21 @@ async function start(): Promise<void> {
   });
 }
 
-async function configuration({ service, web }: TargetDescription) {
+function newClient(id: string): ClientCredentials {
+  return { id, secret: randomBytes(32).toString('base64url') };
+}
+
+async function configuration({ service, services, web }: TargetDescription) {
   return {
     adapter: createMapAdapters(),
     clients: [
-      {
-        client_id: service.id,
-        client_secret: service.secret,
+      ...[service, ...services].map(({ id, secret }) => ({
+        client_id: id,
+        client_secret: secret,
         grant_types: ['client_credentials'],
         redirect_uris: [],
-        response_types: [],
-      },
+        response_types: [] as [],
+      })),
       {
         client_id: web.id,
         client_secret: web.secret,

@@ -4,6 +4,8 @@ export const REDIRECT_URI = 'https://app.bench.example/callback';
 export const SERVICE_CLIENT_ID = 'bench-service';
 export const WEB_CLIENT_ID = 'bench-web';
 export const USER_COUNT = 32;
+/** More than the hundred that the protocol engine's own cache holds. */
+export const SERVICE_COUNT = 150;
 export const SCOPE = 'things:read';
 
 /** APIs by the kind of access token that is issued for them. */
@@ -25,6 +27,8 @@ export interface TargetDescription {
   issuer: string;
   /** For `client_credentials`. */
   service: ClientCredentials;
+  /** Many that do the same. */
+  services: ClientCredentials[];
   /** For people; asks for no consent. */
   web: ClientCredentials;
   users: { email: string; password: string }[];

@@ -1,6 +1,14 @@
 import type { Actor } from '../src/http/actor.ts';
 import type { Services } from '../src/services.ts';
-import { REDIRECT_URI, RESOURCES, SCOPE, SERVICE_CLIENT_ID, USER_COUNT, WEB_CLIENT_ID } from './fixtures.ts';
+import {
+  REDIRECT_URI,
+  RESOURCES,
+  SCOPE,
+  SERVICE_CLIENT_ID,
+  SERVICE_COUNT,
+  USER_COUNT,
+  WEB_CLIENT_ID,
+} from './fixtures.ts';
 import type { TargetDescription } from './fixtures.ts';
 
 /** What the rows need of a tenant of Gatehouse: APIs, clients and people. */
@@ -12,7 +20,7 @@ export async function provisionTenant(
   services: Services,
   actor: Actor,
   userCount = USER_COUNT,
-): Promise<Pick<TargetDescription, 'service' | 'web' | 'users'> & { passwordOf: string }> {
+): Promise<Pick<TargetDescription, 'service' | 'services' | 'web' | 'users'> & { passwordOf: string }> {
   await createResources(services, actor);
   const clients = await createClients(services, actor);
   const users = await createUsers(services, actor, userCount);
@@ -34,11 +42,19 @@ async function createResources({ resources }: Services, actor: Actor): Promise<v
 }
 
 async function createClients({ clients }: Services, actor: Actor) {
-  const service = await clients.create(actor, {
-    clientId: SERVICE_CLIENT_ID,
-    name: 'Service',
-    metadata: { grant_types: ['client_credentials'] },
-  });
+  const createService = async (id: string) => {
+    const { secret } = await clients.create(actor, {
+      clientId: id,
+      name: 'Service',
+      metadata: { grant_types: ['client_credentials'] },
+    });
+    if (!secret) throw new Error('the client got no secret');
+    return { id, secret };
+  };
+  const service = await createService(SERVICE_CLIENT_ID);
+  const services = [];
+  for (let index = 0; index < SERVICE_COUNT; index += 1)
+    services.push(await createService(`${SERVICE_CLIENT_ID}-${index}`));
   const web = await clients.create(actor, {
     clientId: WEB_CLIENT_ID,
     name: 'Web application',
@@ -48,9 +64,10 @@ async function createClients({ clients }: Services, actor: Actor) {
       redirect_uris: [REDIRECT_URI],
     },
   });
-  if (!service.secret || !web.secret) throw new Error('the clients got no secret');
+  if (!web.secret) throw new Error('the client got no secret');
   return {
-    service: { id: SERVICE_CLIENT_ID, secret: service.secret },
+    service,
+    services,
     web: { id: WEB_CLIENT_ID, secret: web.secret },
   };
 }

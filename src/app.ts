@@ -147,6 +147,7 @@ export function createApp(options: AppOptions): App {
   } else if (config.production) {
     log.warn('GATEHOUSE_RATE_LIMITS is off: nothing keeps anybody from guessing passwords');
   }
+  app.use(protocolRoutes(registry) as Koa.Middleware<RequestState>);
   app.use(assets.middleware);
   app.use(localeRoutes({ translations, publicUrl }).routes());
   if (options.demo) app.use(options.demo.router.routes());
@@ -169,7 +170,6 @@ export function createApp(options: AppOptions): App {
   app.use(setup.routes() as unknown as Koa.Middleware<RequestState>);
 
   app.use(resolveTenant(registry) as Koa.Middleware<RequestState>);
-  app.use(protocolRoutes as Koa.Middleware<RequestState>);
   const interactions = interactionRoutes({
     csrf,
     pages,

@@ -1,5 +1,6 @@
 import {
   clientCredentialsEs256,
+  clientCredentialsMany,
   clientCredentialsOpaque,
   clientCredentialsRs256,
 } from './client-credentials.ts';
@@ -16,6 +17,7 @@ export const ROWS: readonly Row[] = [
   jwks,
   clientCredentialsRs256,
   clientCredentialsEs256,
+  clientCredentialsMany,
   clientCredentialsOpaque,
   introspection,
   userinfo,

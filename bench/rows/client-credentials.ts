@@ -23,6 +23,21 @@ function clientCredentialsRow(kind: ResourceKind): Row {
   };
 }
 
+/** The same by more clients in turn than the engine's own cache holds: to compare with one of them. */
+export const clientCredentialsMany: Row = {
+  name: 'client-credentials-many',
+  workers: WORKERS,
+  async prepare(target, connection, worker) {
+    const headers = target.services.map(basicAuth);
+    const body = form({ grant_type: 'client_credentials', scope: SCOPE, resource: RESOURCES.es256 });
+    let turn = worker;
+    return async () => {
+      await tokenRequest(connection, target, headers[turn % headers.length] ?? {}, body);
+      turn += WORKERS + 1;
+    };
+  },
+};
+
 export const clientCredentialsRs256 = clientCredentialsRow('rs256');
 export const clientCredentialsEs256 = clientCredentialsRow('es256');
 export const clientCredentialsOpaque = clientCredentialsRow('opaque');

@@ -4,7 +4,7 @@ import type { Db } from './database.ts';
 import { withinWaitBudget } from './wait-budget.ts';
 
 /**
- * Reads of one row each, sent together: who asks within the same turn of the event loop, or while the
+ * Reads of one row each, sent together (docs/adr/0016): who asks within the same turn of the event loop, or while the
  * database is busy with those before, shares one statement, and the round trip that costs more than all else
  * about such a read. Nobody gets an answer older than the question: a statement leaves after everybody in it
  * has asked, so what was committed before is seen, whichever process committed it.

@@ -33,12 +33,12 @@ const HEADERS: Readonly<Record<string, string>> = {
 };
 
 export function securityHeaders({ publicUrl }: { publicUrl: string }): AppMiddleware {
-  const headers = {
+  const headers = Object.entries({
     ...HEADERS,
     ...(publicUrl.startsWith('https:') && { 'Strict-Transport-Security': 'max-age=31536000' }),
-  };
+  });
   return (ctx, next) => {
-    ctx.set(headers);
+    for (const [name, value] of headers) ctx.res.setHeader(name, value);
     return next();
   };
 }

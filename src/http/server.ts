@@ -82,6 +82,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       connectionsCheckingInterval: limits.checkingIntervalMs,
       maxHeaderSize: limits.maxHeaderBytes,
       requireHostHeader: true,
+      // A request without a body needs no events that say so.
+      optimizeEmptyRequests: true,
     },
     (req, res) => {
       active.add(res);

@@ -7,7 +7,7 @@ import type { PrivateJwk, SigningAlg } from '../keys/signing-key.ts';
 const signInThreadPool = promisify(sign);
 
 /**
- * A signing key as the protocol engine uses it (docs/adr/0014). By itself the engine hands every signature to
+ * A signing key as the protocol engine uses it (docs/adr/0015). By itself the engine hands every signature to
  * WebCrypto and so to another thread. That pays for RSA; of a signature on a curve, handing over and waking up
  * cost more than the signature.
  */

@@ -2,7 +2,9 @@ import type { Middleware } from 'koa';
 import { readForm } from '../http/body.ts';
 import { ROUTES } from './configuration/features.ts';
 import { isToBeRepeated } from './middleware/unit-of-work-middleware.ts';
-import type { TenantState } from './tenant-state.ts';
+import type { ProviderRegistry } from './provider-registry.ts';
+import { locate, resolveTenant } from './tenant-state.ts';
+import type { TenantRequestContext, TenantState } from './tenant-state.ts';
 
 const EXACT = new Set<string>([
   ...Object.values(ROUTES),
@@ -28,12 +30,19 @@ export function protocolRouteOf(path: string): string | undefined {
   return RESUME.test(path) ? `${ROUTES.authorization}/:uid` : undefined;
 }
 
-/** Hands the protocol's paths to the tenant's engine, which writes the response itself. */
-export const protocolRoutes: Middleware<TenantState> = async (ctx, next) => {
-  if (!isProtocolPath(ctx.path)) {
-    await next();
-    return;
-  }
+/**
+ * Hands the protocol's paths to the tenant's engine, which writes the response itself. Ahead of all routers,
+ * which would each look through their routes first.
+ */
+export function protocolRoutes(registry: Pick<ProviderRegistry, 'get'>): Middleware<TenantState> {
+  const withTenant = resolveTenant(registry);
+  return async (ctx, next) => {
+    if (!isProtocolPath(locate(ctx.path).path)) return next();
+    return withTenant(ctx, () => answer(ctx));
+  };
+}
+
+async function answer(ctx: TenantRequestContext): Promise<void> {
   if (ctx.method === 'POST' && BY_FORM.has(ctx.path)) {
     const { mountPath } = ctx.state.tenantProvider.context;
     const form = await readForm(ctx);
@@ -45,4 +54,4 @@ export const protocolRoutes: Middleware<TenantState> = async (ctx, next) => {
   const { handle } = ctx.state.tenantProvider;
   await handle(ctx.req, ctx.res);
   if (isToBeRepeated(ctx)) await handle(ctx.req, ctx.res);
-};
+}

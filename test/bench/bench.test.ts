@@ -125,7 +125,16 @@ describe('bench against a server', () => {
       userinfo: '/',
     };
     const nobody = { id: '', secret: '' };
-    return { issuer: origin, origin, paths, service: nobody, web: nobody, users: [], store: '' };
+    return {
+      issuer: origin,
+      origin,
+      paths,
+      service: nobody,
+      services: [],
+      web: nobody,
+      users: [],
+      store: '',
+    };
   }
 
   function measureDiscovery(load: { warmUpSeconds: number; seconds: number }) {

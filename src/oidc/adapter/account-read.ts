@@ -13,6 +13,8 @@ export interface StoredAccount {
   roles: readonly string[] | undefined;
 }
 
+const PREFIX = 'account_';
+
 /** Under names of their own, since the statement has other columns of these names. */
 export const ACCOUNT_COLUMNS = `${USER_COLUMNS.split(', ')
   .map((column) => `${column} AS account_${column.slice('u.'.length)}`)
@@ -35,11 +37,10 @@ export type AccountColumns = { account_id: string | null } & Partial<
 /** Undefined when there is no such person any more. */
 export function toAccount(row: AccountColumns): StoredAccount | undefined {
   if (!row.account_id) return undefined;
-  const columns = Object.fromEntries(
-    Object.entries(row).flatMap(([name, value]) =>
-      name.startsWith('account_') ? [[name.slice('account_'.length), value]] : [],
-    ),
-  );
+  const columns: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(row)) {
+    if (name.startsWith(PREFIX)) columns[name.slice(PREFIX.length)] = value;
+  }
   return {
     user: toUser(columns as unknown as UserRow),
     profile: toProfile(columns as unknown as ProfileColumns),

@@ -29,7 +29,9 @@ export function familyAdapter(model: FamilyModel, deps: AdapterDeps): ModelAdapt
       const isSource = unit?.kind === 'token' && model !== 'AccessToken';
       if (isSource) await holdGate(unit, `${tenantId}:${id}`);
 
-      const row = await findFamily((await unit?.reader()) ?? db, tenantId, model, id);
+      const row = await findFamily((await unit?.reader()) ?? db, tenantId, model, id, {
+        withAccount: unit?.asksForAccounts,
+      });
       if (!row) return undefined;
       if (unit) rememberFamily(unit, row);
       if (isSource && row.payload.grantId) unit.source = { id, grantId: row.payload.grantId };
@@ -123,7 +125,7 @@ function noteReuse(unit: UnitOfWork, row: FamilyRow): void {
 function rememberFamily(unit: UnitOfWork, row: FamilyRow): void {
   const { grantId, sessionUid, expiresWithSession, accountId } = row.payload;
   if (grantId) unit.grants.set(grantId, alive(row.grant_id_hash, row.grant_payload));
-  if (accountId) unit.accounts.set(accountId, toAccount(row));
+  if (accountId && unit.asksForAccounts) unit.accounts.set(accountId, toAccount(row));
   if (sessionUid && expiresWithSession) {
     const session =
       row.session_payload && row.session_id_hash && alive(row.session_id_hash, row.session_payload);

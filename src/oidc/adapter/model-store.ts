@@ -56,24 +56,28 @@ export async function findInteraction(
   return rows[0];
 }
 
-/** A token together with its grant, the person, and, where it ends with a session, that session. */
+/**
+ * A token together with its grant, where it ends with a session that session, and the person: without their
+ * columns where nobody is going to ask for them.
+ */
 export async function findFamily(
   db: Db,
   tenantId: string,
   model: ModelName,
   id: string,
+  { withAccount = true }: { withAccount?: boolean | undefined } = {},
 ): Promise<FamilyRow | undefined> {
   const { table, label, idHash } = placeOf(model, id);
   return findShared<FamilyRow>(db, {
-    name: `oidc_family_${label}`,
+    name: `oidc_family_${label}${withAccount ? '' : '_alone'}`,
     sql: (match) => `SELECT t.id_hash, t.payload, t.consumed_at, t.dead_at,
             extract(epoch FROM clock_timestamp() - t.consumed_at)::float8 AS consumed_seconds_ago,
-            g.payload AS grant_payload, g.id_hash AS grant_id_hash, s.payload AS session_payload, s.id_hash AS session_id_hash,
-            ${ACCOUNT_COLUMNS}, ${ACCOUNT_ROLES}
+            g.payload AS grant_payload, g.id_hash AS grant_id_hash, s.payload AS session_payload, s.id_hash AS session_id_hash
+            ${withAccount ? `, ${ACCOUNT_COLUMNS}, ${ACCOUNT_ROLES}` : ''}
        FROM ${table} t
        JOIN oidc_models g ON g.tenant_id = t.tenant_id AND g.model = 'Grant' AND g.id_hash = t.grant_hash AND g.dead_at IS NULL
        LEFT JOIN oidc_models s ON s.tenant_id = t.tenant_id AND s.model = 'Session' AND s.session_uid = t.session_uid AND s.dead_at IS NULL AND s.expires_at > now()
-       ${ACCOUNT_JOIN('t')}
+       ${withAccount ? ACCOUNT_JOIN('t') : ''}
       WHERE t.tenant_id = ? AND t.model = '${model}' AND t.id_hash ${match} AND t.dead_at IS NULL`,
     tenantId,
     idHash,

@@ -57,9 +57,16 @@ export function toStored(payload: ModelPayload): string {
 
 /** A copy down to its members, since the engine's models change what they get and the row may be kept. */
 export function fromStored(id: string, stored: StoredModel): ModelPayload {
-  const payload: ModelPayload = { ...structuredClone(stored.payload), jti: id };
+  const payload: ModelPayload = { ...copyOf(stored.payload), jti: id };
   if (stored.consumed_at) payload['consumed'] = true;
   return payload;
+}
+
+/** Of what JSON can hold; several times as fast as `structuredClone`, which is prepared for more. */
+function copyOf<Value>(value: Value): Value {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(copyOf) as Value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, copyOf(member)])) as Value;
 }
 
 export function hashId(id: string): Buffer {

@@ -25,6 +25,8 @@ export class LocksNeeded extends errors.OIDCProviderError {
  */
 export class UnitOfWork {
   readonly kind: UnitOfWorkKind;
+  /** Whether the person behind a token will be asked for: not to tell or end what a token is worth. */
+  readonly asksForAccounts: boolean;
   /**
    * Nothing is locked when it is read; what the request writes waits for its end and stands only if what it
    * builds on is unchanged by then. Whatever does not fit into that asks for locks, and begins anew.
@@ -70,6 +72,7 @@ export class UnitOfWork {
   constructor(options: UnitOfWorkOptions) {
     this.#db = options.db;
     this.kind = options.kind;
+    this.asksForAccounts = options.asksForAccounts ?? true;
     this.isOptimistic = options.isOptimistic ?? false;
     this.#actor = options.actor;
     this.clientId = options.clientId;
@@ -162,6 +165,7 @@ interface UnitOfWorkOptions {
   /** Asked when there is something to record: by then the request has told who sent it. */
   actor: () => Actor;
   clientId?: string | undefined;
+  asksForAccounts?: boolean;
   /** Of the kind browser. */
   isOptimistic?: boolean;
 }

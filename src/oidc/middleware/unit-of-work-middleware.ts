@@ -32,13 +32,14 @@ export function unitOfWorkMiddleware(provider: Provider, context: TenantContext)
   return async (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> => {
     const kind = kindOf(ctx.method, ctx.path);
     const isOptimistic = kind === 'browser' && !again.has(ctx.req) && isSimple(ctx);
-    const headersBefore = { ...ctx.res.getHeaders() };
+    const headersBefore = isOptimistic ? { ...ctx.res.getHeaders() } : {};
     try {
       const { client_id: clientId } = ctx.query;
       const options = {
         db,
         kind,
         isOptimistic,
+        asksForAccounts: ctx.path !== ROUTES.introspection && ctx.path !== ROUTES.revocation,
         actor: () => actorOf(ctx, tenant.id),
         ...(typeof clientId === 'string' && !clientId.includes('\0') ? { clientId } : {}),
       };
