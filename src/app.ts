@@ -29,6 +29,8 @@ import { checkRequestTarget } from './http/request-target.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { fixedLanguage, requestLanguage } from './i18n/request-language.ts';
 import { SOURCE_LOCALE } from './i18n/translations.ts';
+import { createLinkPages } from './interactions/link-pages.ts';
+import { linkRoutes } from './interactions/link-routes.ts';
 import { createMailedPages } from './interactions/mailed-pages.ts';
 import { createInteractionPages } from './interactions/pages.ts';
 import { createScreens } from './interactions/screens.ts';
@@ -213,6 +215,11 @@ export function createApp(options: AppOptions): App {
   });
   app.use(portal.routes() as unknown as Koa.Middleware<RequestState>);
   app.use(changePasswordRoutes().routes() as unknown as Koa.Middleware<RequestState>);
+  if (services.mail.isAvailable) {
+    const linkPages = createLinkPages({ views });
+    const links = linkRoutes({ ...services, csrf, pages: linkPages, passwordRules: services.passwordPolicy });
+    app.use(links.routes() as unknown as Koa.Middleware<RequestState>);
+  }
   app.use(landing().routes() as unknown as Koa.Middleware<RequestState>);
 
   /** The template of the route that answered, the same for every tenant. */

@@ -20,8 +20,11 @@ import { createSmtpTransport } from './notifications/smtp-transport.ts';
 import { endSessions, revokeClientAccess, revokeUserAccess } from './oidc/adapter/revoke-access.ts';
 import { createLinks } from './one-time-codes/links.ts';
 import { createOneTimeCodes } from './one-time-codes/one-time-codes.ts';
+import { createEmailChange } from './recovery/email-change.ts';
+import { createEmailVerification } from './recovery/email-verification.ts';
 import { createPasswordReset } from './recovery/password-reset.ts';
 import { createSignInCode } from './recovery/sign-in-code.ts';
+import { createInvitations } from './sign-up/invitation.ts';
 import { createSignUp } from './sign-up/sign-up.ts';
 import { createResourceService } from './resources/resource-service.ts';
 import { resourceStore } from './resources/resource-store.ts';
@@ -146,6 +149,9 @@ export function createServices({
   const preferences = createPreferenceService({ db, now });
   const activity = createUserActivity({ db, now });
   const access = createAccessService({ db });
+  const invitations = createInvitations({ ...mailedDeps, isMailAvailable: mail.isAvailable });
+  const emailVerification = createEmailVerification(mailedDeps);
+  const emailChange = createEmailChange(mailedDeps);
   const clients = createClientService({
     db,
     now,
@@ -196,6 +202,10 @@ export function createServices({
     preferences,
     activity,
     access,
+    codes,
+    invitations,
+    emailVerification,
+    emailChange,
     clients,
     resources,
     sessions,

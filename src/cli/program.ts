@@ -36,6 +36,7 @@ import { addUserList } from './commands/user-list.ts';
 import { addUserLock } from './commands/user-lock.ts';
 import { addUserSetPassword } from './commands/user-set-password.ts';
 import { addUserShow } from './commands/user-show.ts';
+import { addUserInvite } from './commands/user-invite.ts';
 import { addUserUnlock } from './commands/user-unlock.ts';
 
 type AddCommand = (group: Command, io: CliIo) => void;
@@ -53,6 +54,7 @@ const GROUPS: readonly { name: string; description: string; commands: readonly A
       addUserDisable,
       addUserEnable,
       addUserLock,
+      addUserInvite,
       addUserUnlock,
       addUserDelete,
       addUserRestore,

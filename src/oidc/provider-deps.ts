@@ -32,6 +32,8 @@ export interface ProtocolSettings {
   refreshGraceSeconds: number;
   sessionIdleSeconds: number;
   jwksMaxAgeSeconds: number;
+  /** Undefined where no mail can be sent, and so nobody can sign up. */
+  mail: object | undefined;
 }
 
 /** What the configuration slices of one tenant's provider build on. */

@@ -14,11 +14,8 @@ export type CodePurpose =
 export const codeContextSchema = z.object({
   /** The application the person came from. */
   clientId: z.string().optional(),
-  /** The address before a change. */
-  formerEmail: z.string().optional(),
+  /** Of the mail, for what follows it. */
   locale: z.string().optional(),
-  /** Of a sign-up by API, where the password comes before the proof. */
-  signUp: z.unknown().optional(),
 });
 
 export type CodeContext = z.output<typeof codeContextSchema>;

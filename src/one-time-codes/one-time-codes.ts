@@ -6,7 +6,7 @@ import { equalSecrets, newId, newSecret, sha256 } from '../lib/ids.ts';
 import { hmacSha256 } from '../lib/key-ring.ts';
 import type { KeyRing } from '../lib/key-ring.ts';
 import type { Sealer } from '../lib/sealer.ts';
-import type { MailTemplate } from '../notifications/mail.ts';
+import type { MailData, MailTemplate } from '../notifications/mail.ts';
 import type { EnqueueMail } from '../notifications/mail-outbox.ts';
 import { codeContextSchema } from './one-time-code.ts';
 import type { CodeCheck, CodeContext, CodePurpose, LinkState, ProvedCode } from './one-time-code.ts';
@@ -37,6 +37,8 @@ export interface CodeRequest {
   /** The link's page of our own, for a token. */
   url?: ((token: string) => string) | undefined;
   context?: CodeContext;
+  /** Of the mail, besides code and link. */
+  mailData?: Omit<MailData, 'code' | 'url'>;
   /**
    * There is nothing to prove: the code made is nobody's and the mail, if its template makes one, has none. All
    * else looks and takes as if there were. `withheld`: no mail goes out either.
@@ -107,6 +109,7 @@ export function createOneTimeCodes({
         data: decoy
           ? {}
           : {
+              ...request.mailData,
               ...(code === undefined ? {} : { code }),
               ...(request.url === undefined ? {} : { url: request.url(token) }),
             },

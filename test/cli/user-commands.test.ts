@@ -42,6 +42,21 @@ describe('gatehouse user', () => {
     assert.equal(await cli.db('users').where({ email: 'weak@example.com' }).first(), undefined);
   });
 
+  it('invites somebody, whose mail waits for a running server', async () => {
+    const invited = await cli.json(['user', 'invite', 'ida@example.com', '--name', 'Ida', '--locale', 'de']);
+    const again = await cli.json(['user', 'invite', 'ida@example.com']);
+    const member = await cli.refusal(['user', 'invite', 'ada@example.com']);
+
+    const mails = await cli.db('mails').where({ recipient: 'ida@example.com' }).orderBy('created_at');
+    assert.equal(invited.status, 'pending');
+    assert.equal(again.id, invited.id);
+    assert.equal(member.code, 'invitation.not_pending');
+    assert.deepEqual(
+      mails.map(({ template, locale, status }) => `${template} ${locale} ${status}`),
+      ['invitation de queued', 'invitation en queued'],
+    );
+  });
+
   it('has no option to take a password as an argument', async () => {
     const refusal = await cli.refusal(['user', 'create', 'eve@example.com', '--password', PASSWORD]);
 

@@ -31,6 +31,19 @@ describe('metadata and JWKS', () => {
     assert.deepEqual(oauth, openid);
   });
 
+  it('says whether people may sign up (Initiating User Registration 1.0 §4.1)', async () => {
+    const closed = await app.tenant();
+    await app.services.tenants.update(closed.actor, closed.tenant.slug, { settings: { signUp: 'off' } });
+
+    const [open, off] = await Promise.all(
+      [tenant, closed].map(({ issuer }) => get(`${issuer}/.well-known/openid-configuration`)),
+    );
+
+    const prompts = ['none', 'login', 'consent', 'select_account'];
+    assert.deepEqual(open?.['prompt_values_supported'], [...prompts, 'create']);
+    assert.deepEqual(off?.['prompt_values_supported'], prompts);
+  });
+
   it('publishes both documents of another tenant, the OAuth one with its path inserted', async () => {
     const [openid, oauth] = await Promise.all([
       get(`${tenant.issuer}/.well-known/openid-configuration`),

@@ -8,7 +8,7 @@ const { Check, Prompt, base } = interactionPolicy;
 
 /** When a person is needed, and where they are sent. */
 export function interactionsConfiguration(context: TenantContext) {
-  const { screens } = context;
+  const { screens, settings, tenant } = context;
   const policy = base();
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 0);
   // Initiating User Registration via OpenID Connect 1.0 §4.
@@ -31,7 +31,17 @@ export function interactionsConfiguration(context: TenantContext) {
     }),
   );
 
+  const offersSignUp = settings.mail !== undefined && tenant.settings.signUp !== 'off';
   return {
+    discovery: {
+      prompt_values_supported: [
+        'none',
+        'login',
+        'consent',
+        'select_account',
+        ...(offersSignUp ? ['create'] : []),
+      ],
+    },
     interactions: {
       policy,
       url: (ctx: KoaContextWithOIDC, interaction: Interaction) => screens.start(context, ctx, interaction),
