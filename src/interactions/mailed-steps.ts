@@ -41,6 +41,12 @@ const FIRST: Readonly<Record<Purpose, MailedScreen>> = {
 const AFTER_PROOF = { password_reset: 'new_password', sign_up: 'sign_up_profile' } as const;
 const MOST_TYPED = 320;
 
+const FIELD_MISSING = { code: 'sign_up.field_missing', message: 'Fill in this field.' };
+const FIELD_UNUSABLE = {
+  code: 'sign_up.field_unusable',
+  message: 'This cannot be stored; write it shorter, as one line of plain text.',
+};
+
 /** Sends the code. @param typed an address as it was typed, or as the state has it */
 export async function sendStep(
   state: LoginState,
@@ -181,8 +187,16 @@ export async function signUpProfileStep(
   { signUp }: MailedDeps,
 ): Promise<StepOutcome> {
   const { mailed } = state;
-  const kept = mailed && { ...state, mailed: { ...mailed, claims: account.claims } };
-  return chosen(kept ?? state, 'sign_up_profile', () => signUp.complete(actor, uid, account));
+  const kept = mailed ? { ...state, mailed: { ...mailed, claims: account.claims } } : state;
+  const missing = Object.keys(account.claims).filter((name) => account.claims[name]?.trim() === '');
+  if (missing.length > 0) {
+    const faults = missing.map((name) => ({ path: `/claims/${name}`, ...FIELD_MISSING }));
+    return {
+      kind: 'retry',
+      state: { ...kept, step: 'sign_up_profile', mailedError: { reason: 'fields', faults } },
+    };
+  }
+  return chosen(kept, 'sign_up_profile', () => signUp.complete(actor, uid, account));
 }
 
 /** A password was chosen: what is wrong with it is told at its field, and what was proved ends at its first use. */
@@ -213,6 +227,7 @@ async function chosen(
 }
 
 function toFault({ path, message, code, values }: AppError['errors'][number]) {
+  if (path.startsWith('/claims/')) return { path, ...FIELD_UNUSABLE };
   return {
     path,
     message,

@@ -15,6 +15,7 @@ import type { UserService } from '../users/user-service.ts';
  */
 export type SignUp = ReturnType<typeof createSignUp>;
 
+/** For whoever answers by errors: `start` returns its refusals. */
 export const signUpError = defineErrors('sign_up', {
   closed: { status: 403, message: 'Nobody can sign up here.' },
   domain_not_allowed: { status: 403, message: 'Addresses of this domain cannot sign up here.' },
@@ -35,7 +36,9 @@ export interface SignUpDeps {
   db: Db;
   codes: OneTimeCodes;
   links: Links;
-  usersOn: (db: Db) => Pick<UserService, 'findByEmail' | 'create' | 'setPassword' | 'confirmEmail'>;
+  usersOn: (
+    db: Db,
+  ) => Pick<UserService, 'findByEmail' | 'create' | 'setPassword' | 'confirmEmail' | 'update'>;
 }
 
 export function createSignUp({ db, codes, links, usersOn }: SignUpDeps) {
@@ -116,6 +119,7 @@ export function createSignUp({ db, codes, links, usersOn }: SignUpDeps) {
       async function accept(users: ReturnType<SignUpDeps['usersOn']>, { id }: User): Promise<User> {
         const owner: Actor = { ...actor, type: 'user', id };
         await users.setPassword(owner, id, account.password);
+        await users.update(owner, id, { claims: account.claims });
         return users.confirmEmail(owner, id);
       }
     },

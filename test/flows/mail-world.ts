@@ -28,7 +28,7 @@ export async function startMailWorld(env: Record<string, string> = {}): Promise<
   };
 }
 
-export async function giveCode(page: Page, code: string): Promise<void> {
+export async function giveCode(page: Page, code: string, button = 'Continue'): Promise<void> {
   await page.getByLabel('Code').fill(code);
-  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByRole('button', { name: button, exact: true }).click();
 }

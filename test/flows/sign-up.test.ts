@@ -97,6 +97,37 @@ describe('signing up', function () {
     assert.equal(await page.getByLabel('Your name').inputValue(), 'Ana Lovelace');
   });
 
+  it('takes the invited as they come, says what is missing in their language, and keeps their name', async () => {
+    const [page, party] = [await openPage(), await world.party()];
+    const email = 'invited@example.com';
+    const { services } = world.app;
+    const invited = await services.invitations.invite(world.tenant.actor, { email, locale: 'de' });
+    await world.sink.mailTo(email);
+    const before = world.sink.mails.length;
+    await party.start(page, { prompt: 'create', ui_locales: 'de' });
+    await heading(page, 'Konto anlegen');
+    await page.getByLabel('E-Mail').fill(email);
+    await page.getByRole('button', { name: 'Code senden' }).click();
+    await heading(page, 'Sehen Sie in Ihr Postfach');
+    await giveCode(page, await world.codeTo(email, before), 'Weiter');
+    await heading(page, 'Fast fertig');
+    await page.getByLabel('Passwort', { exact: true }).fill(PASSWORD);
+    await page.evaluate('document.forms[0].noValidate = true');
+    await page.getByRole('button', { name: 'Konto anlegen' }).click();
+    await page.getByRole('alert').getByText('Füllen Sie dieses Feld aus.').waitFor();
+    await inspect(page, 'sign-up-missing-de');
+
+    await page.getByLabel('Ihr Name').fill('Ida Lovelace');
+    await page.getByLabel('Passwort', { exact: true }).fill(PASSWORD);
+    await page.getByRole('button', { name: 'Konto anlegen' }).click();
+    await page.getByRole('button', { name: 'Erlauben' }).click();
+    await arrival(page, world);
+
+    const { user, profile } = await services.users.getWithProfile(world.tenant.actor, invited.id);
+    assert.equal(user.status, 'active');
+    assert.equal(profile.claims.name, 'Ida Lovelace');
+  });
+
   it('is for who may: by domain, by invitation, or nobody', async () => {
     const { tenant, party } = await world.elsewhere();
     const set = (patch: object) => world.app.services.tenants.update(tenant.actor, tenant.tenant.slug, patch);
