@@ -51,9 +51,12 @@ export function expectStatus(answer: Answer, status: number, what: string): Answ
 }
 
 export class UnexpectedAnswer extends Error {
+  readonly status: number;
+
   constructor(what: string, { status, headers, body }: Answer) {
     const location = headers.location === undefined ? '' : ` to ${String(headers.location)}`;
     super(`${what}: unexpected answer ${status}${location}: ${body.slice(0, 500)}`);
     this.name = 'UnexpectedAnswer';
+    this.status = status;
   }
 }

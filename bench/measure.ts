@@ -106,8 +106,7 @@ async function requestsOf(
   return connection.requests() - before;
 }
 
-/** Gets workers of a row ready, each on a connection of its own. */
-export async function withWorkers<Outcome>(
+async function withWorkers<Outcome>(
   row: Row,
   target: Target,
   count: number,

@@ -151,16 +151,11 @@ async function runStart(): Promise<void> {
 async function runSoak(): Promise<void> {
   const minutes = positive('soak');
   const server = await start('gatehouse');
-  console.log('minutes  resident MB  operations/s');
+  console.log('minutes  resident MB  operations/s  refused');
   await soak(server, { minutes, sampleSeconds: Math.min(30, minutes * 6) }, (sample) => {
-    const { minutes: at, megabytes, operationsPerSecond } = sample;
-    console.log(
-      [
-        at.toFixed(1).padStart(7),
-        megabytes.toFixed(0).padStart(11),
-        operationsPerSecond.toFixed(0).padStart(12),
-      ].join('  '),
-    );
+    const { minutes: at, megabytes, operationsPerSecond, refusals } = sample;
+    const figures = [at.toFixed(1), megabytes.toFixed(0), operationsPerSecond.toFixed(0), String(refusals)];
+    console.log(figures.map((figure, index) => figure.padStart([7, 11, 12, 7][index] ?? 0)).join('  '));
   });
 }
 

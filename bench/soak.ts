@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { openConnection, UnexpectedAnswer } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { drive } from './driver.ts';
-import { withWorkers } from './measure.ts';
+import type { Operation } from './driver.ts';
 import type { Server } from './measure.ts';
 import { ROWS } from './rows/all.ts';
 
@@ -10,14 +13,17 @@ export interface SoakSample {
   /** Resident, of the server process alone. */
   megabytes: number;
   operationsPerSecond: number;
+  /** Answers by 503, which a machine that is busy with something else as well gives now and then. */
+  refusals: number;
 }
 
 /** Of each row; together more than the machine can serve. */
 const WORKERS_PER_ROW = 2;
+const PAUSE_AFTER_REFUSAL_MS = 1000;
 
 /**
  * @param onSample called once in every period
- * @throws at the first answer that is not what it has to be
+ * @throws at the first answer that is neither what it has to be nor a 503
  */
 export async function soak(
   { process, target }: Server,
@@ -27,34 +33,54 @@ export async function soak(
   const [pid] = process.pids;
   if (pid === undefined) throw new Error('the server has no process');
   const samples: SoakSample[] = [];
-  const startedAt = performance.now();
   let operations = 0;
+  let refusals = 0;
 
+  /** Repeats what is answered by 503. */
+  async function patiently<Result>(work: () => Promise<Result>): Promise<Result> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (err) {
+        if (!(err instanceof UnexpectedAnswer) || err.status !== 503) throw err;
+        refusals += 1;
+        await delay(PAUSE_AFTER_REFUSAL_MS);
+      }
+    }
+  }
+
+  const connections: Connection[] = [];
+  const repeated: Operation[] = [];
+  for (const row of ROWS) {
+    for (let worker = 0; worker < WORKERS_PER_ROW; worker += 1) {
+      const connection = openConnection(target.origin);
+      connections.push(connection);
+      const operation = await patiently(() => row.prepare(target, connection, worker));
+      repeated.push(async () => {
+        await patiently(operation);
+        operations += 1;
+      });
+    }
+  }
+
+  const startedAt = performance.now();
   const timer = setInterval(() => {
     const sample = {
       minutes: (performance.now() - startedAt) / 60_000,
       megabytes: residentMegabytes(pid),
       operationsPerSecond: operations / sampleSeconds,
+      refusals,
     };
     operations = 0;
+    refusals = 0;
     samples.push(sample);
     onSample(sample);
   }, sampleSeconds * 1000);
-
   try {
-    await Promise.all(
-      ROWS.map((row) =>
-        withWorkers(row, target, WORKERS_PER_ROW, async (repeated) => {
-          const counted = repeated.map((operation) => async () => {
-            await operation();
-            operations += 1;
-          });
-          await drive(counted, { warmUpSeconds: 0, seconds: minutes * 60 });
-        }),
-      ),
-    );
+    await drive(repeated, { warmUpSeconds: 0, seconds: minutes * 60 });
   } finally {
     clearInterval(timer);
+    await Promise.all(connections.map((connection) => connection.close()));
   }
   return samples;
 }

@@ -1,5 +1,7 @@
 import cluster from 'node:cluster';
 import { readFileSync } from 'node:fs';
+import { enableCompileCache, flushCompileCache } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { startPrimary } from './cluster/primary.ts';
 import { sharedMemory } from './cluster/shared-memory.ts';
 import { workerRole } from './cluster/worker.ts';
@@ -55,6 +57,8 @@ let stopping: Promise<void> | undefined;
 const starting: Promise<Running> = isPrimary ? startPrimary({ config, log }) : serve();
 
 async function serve(): Promise<Running> {
+  // Whoever can write there can change the code itself as well; where nobody can, each start compiles anew.
+  enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/gatehouse', import.meta.url)));
   // A primary has no use for what a server loads.
   const { startGatehouse } = await import('./start.ts');
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
@@ -69,6 +73,8 @@ async function serve(): Promise<Running> {
   });
   served.push(running);
   worker?.ready(running.port);
+  // At once and not at the end, for those that start meanwhile and because some ends are sudden.
+  flushCompileCache();
   return running;
 }
 
