@@ -178,6 +178,7 @@ export function createApp(options: AppOptions): App {
     httpPages,
     signIn: services.passwordSignIn,
     admitSignIn: services.admitSignIn,
+    noticeNewDevice: services.noticeNewDevice,
     mailed: services.mail.isAvailable ? { ...services, now } : undefined,
     mailedPages: createMailedPages({ views }),
     passwordRules: services.passwordPolicy,
@@ -211,6 +212,9 @@ export function createApp(options: AppOptions): App {
     usersOn: services.usersOn,
     signIn: services.passwordSignIn,
     passwordPolicy: services.passwordPolicy,
+    exports: services.dataExports,
+    deletions: services.accountDeletions,
+    locales: translations.locales,
     enqueueMail: services.mail.isAvailable ? services.mail.enqueue : undefined,
   });
   app.use(portal.routes() as unknown as Koa.Middleware<RequestState>);

@@ -1,4 +1,6 @@
 import { createAccessService } from './access/access-service.ts';
+import { createAccountDeletions } from './account-portal/account-deletions.ts';
+import { createDataExports } from './account-portal/data-exports.ts';
 import { administrators } from './access/administrators.ts';
 import { roleStore } from './access/role-store.ts';
 import { createSignInAttempts } from './attempts/sign-in-attempts.ts';
@@ -28,6 +30,7 @@ import { createInvitations } from './sign-up/invitation.ts';
 import { createSignUp } from './sign-up/sign-up.ts';
 import { createResourceService } from './resources/resource-service.ts';
 import { resourceStore } from './resources/resource-store.ts';
+import { createNewDeviceNotice } from './sessions/new-device.ts';
 import { createSessionService } from './sessions/session-service.ts';
 import { createSetupService } from './setup/setup-service.ts';
 import { announcing } from './tenants/tenant-changes.ts';
@@ -172,6 +175,15 @@ export function createServices({
       (await clientStore(reader, tenantId).find(clientId)) !== undefined,
   });
   const sessions = createSessionService({ db, endSessions });
+  const enqueueMail = mail.isAvailable ? mail.enqueue : undefined;
+  const noticeNewDevice = createNewDeviceNotice({ db, enqueueMail });
+  const dataExports = createDataExports({ db, sealer, publicUrl: config.publicUrl, enqueueMail });
+  const accountDeletions = createAccountDeletions({
+    db,
+    users,
+    revokeAccess: revokeUserAccess,
+    enqueueMail,
+  });
   const setup = createSetupService({
     db,
     now,
@@ -209,6 +221,9 @@ export function createServices({
     clients,
     resources,
     sessions,
+    noticeNewDevice,
+    dataExports,
+    accountDeletions,
     setup,
   };
 }

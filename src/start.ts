@@ -7,6 +7,7 @@ import { startServer } from './http/server.ts';
 import type { DrainOptions, RunningServer } from './http/server.ts';
 import { fixedLanguage } from './i18n/request-language.ts';
 import { SOURCE_LOCALE } from './i18n/translations.ts';
+import { createAccountRequestsJob } from './jobs/account-requests-job.ts';
 import { createExpiryJob } from './jobs/expiry-job.ts';
 import { createKeyRotationJob } from './jobs/key-rotation-job.ts';
 import { createLogoutDeliveryJob } from './jobs/logout-delivery-job.ts';
@@ -151,6 +152,7 @@ export async function startGatehouse({
         createExpiryJob({ db, log, refreshAbsoluteSeconds: config.refreshAbsoluteSeconds }),
         createLogoutDeliveryJob({ db, registry: app.registry, log }),
         createUserLifeCycleJob({ db, users: services.users, eraseDays: config.userEraseDays, log }),
+        createAccountRequestsJob({ exports: services.dataExports, deletions: services.accountDeletions }),
         ...(config.mail ? [createMailDeliveryJob(services.mail)] : []),
       ],
     });

@@ -7,11 +7,13 @@ const ALERT_MS = 7 * 86_400_000;
 const EVENTS_LOOKED_AT = 50;
 
 /** What needs attention, and the way to everything else. */
-export function homeRoutes({ router, doors, show, db, sessions, now }: SectionDeps): void {
+export function homeRoutes({ router, doors, show, db, sessions, now, deletions }: SectionDeps): void {
   router.get(
     '/',
     doors.page(async (ctx, portal) => {
       const { actor, user, profile, sessionUid } = portal;
+      // To be here is to have signed in since: everything had ended.
+      const isKept = await deletions.callOff(actor);
       const [open, apps, events] = await Promise.all([
         sessions.list(actor, user.id, sessionUid),
         listConnectedApps(db, actor.tenantId, user.id),
@@ -29,6 +31,7 @@ export function homeRoutes({ router, doors, show, db, sessions, now }: SectionDe
         locals: {
           name: profile.claims.name ?? profile.claims.given_name ?? user.email,
           isEmailVerified: user.emailVerifiedAt !== null,
+          isKept,
           newDeviceAt: newDevice?.at ?? null,
           sessionCount: open.length,
           appCount: apps.length,

@@ -10,8 +10,11 @@ import type { SessionService } from '../sessions/session-service.ts';
 import type { PasswordPolicy } from '../users/password-policy.ts';
 import type { PasswordSignIn } from '../users/password-sign-in.ts';
 import type { UserService } from '../users/user-service.ts';
+import type { AccountDeletions } from './account-deletions.ts';
 import { activityRoutes } from './activity-routes.ts';
 import { appsRoutes } from './apps-routes.ts';
+import type { DataExports } from './data-exports.ts';
+import { dataRoutes } from './data-routes.ts';
 import { devicesRoutes } from './devices-routes.ts';
 import { homeRoutes } from './home-routes.ts';
 import { loadPortal, safeReturnPath } from './portal.ts';
@@ -19,6 +22,7 @@ import { portalDoors, seeOther } from './portal-handlers.ts';
 import type { PortalDoors } from './portal-handlers.ts';
 import { createPortalPages } from './portal-pages.ts';
 import type { ShowPage } from './portal-pages.ts';
+import { profileRoutes } from './profile-routes.ts';
 import { securityRoutes } from './security-routes.ts';
 
 /**
@@ -35,6 +39,10 @@ export interface PortalDeps {
   usersOn: (trx: Db) => UserService;
   signIn: PasswordSignIn;
   passwordPolicy: PasswordPolicy;
+  exports: DataExports;
+  deletions: AccountDeletions;
+  /** Languages there are texts in. */
+  locales: readonly string[];
   /** Undefined where no mail can be sent. */
   enqueueMail: EnqueueMail | undefined;
 }
@@ -65,11 +73,27 @@ export function portalRoutes(deps: PortalDeps) {
     seeOther(ctx, isSignedIn ? basePath : `${mountPath}/`);
   });
 
+  // Nobody is signed in any more who could see a page of the portal.
+  router.get('/deleted', (ctx) => {
+    ctx.type = 'html';
+    ctx.body = deps.views.render(
+      'account/deleted',
+      {
+        tenant: ctx.state.tenantProvider.tenant.name,
+        base: `${ctx.state.tenantProvider.context.mountPath}${PORTAL_PATH}`,
+        graceDays: deps.deletions.graceDays,
+      },
+      ctx.state.language,
+    );
+  });
+
   homeRoutes(section);
+  profileRoutes(section);
   securityRoutes(section);
   devicesRoutes(section);
   appsRoutes(section);
   activityRoutes(section);
+  dataRoutes(section);
   return router;
 }
 

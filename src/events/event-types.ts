@@ -23,6 +23,13 @@ export const EVENT_TYPES = {
   'users.imported': 'An import of users has ended; the data has its counts.',
   'users.exported': 'Users were exported; the data says how many, and whether with password hashes.',
 
+  'user.export_requested': 'A user asked for a copy of their data.',
+  'user.export_ready': "A copy of a user's data was made.",
+  'user.export_downloaded': 'A user fetched the copy of their data.',
+  'user.deletion_requested':
+    'A user asked for the end of their account; everything has ended, and it is deleted later.',
+  'user.deletion_cancelled': 'A user signed in again, so their account is kept.',
+
   'auth.account_locked': 'An account was locked, by too many failures or by an administrator.',
   'auth.suspicious_activity':
     'Something happened at an account that its owner may not know of; see the reason.',

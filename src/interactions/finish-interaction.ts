@@ -8,8 +8,10 @@ import { ALL_HOLD } from '../oidc/adapter/deferred-writes.ts';
 import type { DeferredWrites } from '../oidc/adapter/deferred-writes.ts';
 import { inUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
+import { PORTAL_PATH } from '../oidc/extensions/portal-client.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { KEEPS_ACCESS } from '../users/user-row.ts';
+import type { NoticeNewDevice } from '../sessions/new-device.ts';
 import type { User } from '../users/user.ts';
 import type { InteractionContext } from './interaction-context.ts';
 
@@ -50,7 +52,9 @@ export async function finishLogin(
   ctx: TenantRequestContext,
   interaction: InteractionContext,
   { user, methods, at }: { user: User; methods: string[]; at: Date },
+  { noticeNewDevice }: { noticeNewDevice: NoticeNewDevice },
 ): Promise<string> {
+  await noticeUnknownBrowser(ctx, interaction, user, noticeNewDevice);
   interaction.knownAccounts.remember(ctx, user.id);
   const outcome = {
     login: { accountId: user.id, amr: methods, ts: Math.floor(at.getTime() / 1000), remember: true },
@@ -82,6 +86,24 @@ export async function finishLogin(
     await prepared(trx, 'record-event', INSERT_EVENT, event);
     return outcome;
   });
+}
+
+/** A browser that remembers the account, or is signed in to it, is nothing to tell of, and costs no query. */
+async function noticeUnknownBrowser(
+  ctx: TenantRequestContext,
+  { known, sessionUser, interaction, tenantProvider }: InteractionContext,
+  user: User,
+  notice: NoticeNewDevice,
+): Promise<void> {
+  if (sessionUser?.id === user.id || known.some((account) => account.user.id === user.id)) return;
+  const actor = { ...anonymousActor(ctx, user.tenantId), type: 'user' as const, id: user.id };
+  await guarded(() =>
+    notice(actor, user, {
+      occasion: interaction.uid,
+      devicesUrl: `${tenantProvider.context.issuer}${PORTAL_PATH}/devices`,
+      locale: ctx.state.language.translator().locale,
+    }),
+  );
 }
 
 /** Whoever disabled the user meanwhile has ended all sessions there were; this one must not come after. */

@@ -10,6 +10,7 @@ import { defineErrors } from '../lib/errors.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
 import type { TenantRequestContext, TenantState } from '../oidc/tenant-state.ts';
 import type { PasswordRules } from '../users/password-policy.ts';
+import type { NoticeNewDevice } from '../sessions/new-device.ts';
 import type { PasswordSignIn } from '../users/password-sign-in.ts';
 import type { SignInAdmission } from '../users/sign-in-admission.ts';
 import { allowConsent, needsNoConsent } from './consent-step.ts';
@@ -41,6 +42,7 @@ export interface InteractionDeps {
   httpPages: HttpPages;
   signIn: PasswordSignIn;
   admitSignIn: SignInAdmission;
+  noticeNewDevice: NoticeNewDevice;
   /** Recovery, sign-up and codes; absent where no mail can be sent. */
   mailed?: MailedDeps | undefined;
   mailedPages: MailedPages;
@@ -216,7 +218,7 @@ export function interactionRoutes(deps: InteractionDeps) {
   ): Promise<void> {
     if (outcome.kind === 'authenticated') {
       const { user, methods } = outcome;
-      seeOther(ctx, await finishLogin(ctx, interaction, { user, methods, at: now() }));
+      seeOther(ctx, await finishLogin(ctx, interaction, { user, methods, at: now() }, deps));
       return;
     }
     const { error } = outcome.state;

@@ -22,6 +22,7 @@ export const EXPIRING_TABLES = [
   'attempt_counters',
   'mails',
   'user_sessions',
+  'data_exports',
   'idempotency_keys',
 ] as const;
 

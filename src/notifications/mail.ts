@@ -41,6 +41,9 @@ export const MAIL_TEMPLATES = [
   'invitation',
   'email_change',
   'email_changed',
+  'new_device',
+  'data_export_ready',
+  'account_deletion',
 ] as const;
 
 export type MailTemplate = (typeof MAIL_TEMPLATES)[number];

@@ -69,6 +69,9 @@ describe('expiry job', () => {
         device_kind: 'other',
         ends_at: new Date(),
       });
+    } else if (table === 'data_exports') {
+      const made = { ready_at: new Date(), content_sealed: 'x' };
+      await db(table).insert({ ...row, ...made, id: newId(), user_id: userId, locale: 'en' });
     } else if (table === 'login_states') {
       await db(table).insert({ ...row, id_hash: hash, client_id: 'app', state_sealed: 'x' });
     } else {
@@ -99,9 +102,14 @@ describe('expiry job', () => {
                   'id, user_id, session_uid, device_kind, ends_at',
                   `gen_random_uuid(), '${userId}', md5(random()::text) || i, 'other', now()`,
                 ]
-              : table === 'idempotency_keys'
-                ? ['id_hash, request_hash', `${values}, ${values}`]
-                : ['id_hash', values];
+              : table === 'data_exports'
+                ? [
+                    'id, user_id, locale, ready_at, content_sealed',
+                    `gen_random_uuid(), '${userId}', 'en', now(), 'x'`,
+                  ]
+                : table === 'idempotency_keys'
+                  ? ['id_hash, request_hash', `${values}, ${values}`]
+                  : ['id_hash', values];
     await db.raw(
       `INSERT INTO ${table} (tenant_id, expires_at, ${columns})
        SELECT ?, ${expires}, ${expressions} FROM generate_series(1, ?) AS i`,

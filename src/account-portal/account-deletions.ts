@@ -1,0 +1,112 @@
+import type { Db } from '../db/database.ts';
+import { recordEvent } from '../events/record-event.ts';
+import { systemActor } from '../http/actor.ts';
+import type { Actor } from '../http/actor.ts';
+import type { EnqueueMail } from '../notifications/mail-outbox.ts';
+import type { UserService } from '../users/user-service.ts';
+
+/**
+ * People delete their own account: it ends everywhere at once, and is deleted after a time in which signing in
+ * again calls it off. The sign-in itself does nothing for that; whoever comes to delete looks whether there was one.
+ */
+const GRACE_DAYS = 14;
+
+export type AccountDeletions = ReturnType<typeof createAccountDeletions>;
+
+export function createAccountDeletions({
+  db,
+  users,
+  revokeAccess,
+  enqueueMail,
+}: {
+  db: Db;
+  users: Pick<UserService, 'delete'>;
+  /** Ends all sessions and grants. */
+  revokeAccess: (trx: Db, tenantId: string, userId: string) => Promise<void>;
+  enqueueMail: EnqueueMail | undefined;
+}) {
+  /** A proof of identity since the request. */
+  const SIGNED_IN_SINCE = `EXISTS (SELECT 1 FROM user_sessions s
+    WHERE s.tenant_id = d.tenant_id AND s.user_id = d.user_id AND s.authenticated_at > d.created_at)`;
+
+  async function cancel(trx: Db, actor: Actor, userId: string): Promise<void> {
+    const removed = await trx('account_deletions')
+      .where({ tenant_id: actor.tenantId, user_id: userId })
+      .delete();
+    if (removed === 0) return;
+    await recordEvent(trx, actor, 'user.deletion_cancelled', { target: { type: 'user', id: userId } });
+  }
+
+  return {
+    graceDays: GRACE_DAYS,
+
+    async request(
+      actor: Actor & { id: string },
+      { email, locale }: { email: string; locale: string },
+    ): Promise<void> {
+      await db.transaction(async (trx) => {
+        // The statement's time, not the transaction's: no sign-in before this one may count as one after.
+        const rows = await trx('account_deletions')
+          .insert({
+            user_id: actor.id,
+            tenant_id: actor.tenantId,
+            due_at: trx.raw('clock_timestamp() + make_interval(days => ?)', [GRACE_DAYS]),
+            created_at: trx.raw('clock_timestamp()'),
+          })
+          .onConflict('user_id')
+          .ignore()
+          .returning('user_id');
+        await revokeAccess(trx, actor.tenantId, actor.id);
+        if (rows.length === 0) return;
+        await recordEvent(trx, actor, 'user.deletion_requested', { target: { type: 'user', id: actor.id } });
+        await enqueueMail?.(trx, {
+          tenantId: actor.tenantId,
+          recipient: email,
+          template: 'account_deletion',
+          locale,
+          data: {},
+          isRequested: false,
+        });
+      });
+    },
+
+    /** The person is here again. @returns whether this called a deletion off */
+    async callOff(actor: Actor & { id: string }): Promise<boolean> {
+      const waiting = await db('account_deletions')
+        .where({ tenant_id: actor.tenantId, user_id: actor.id })
+        .first('user_id');
+      if (!waiting) return false;
+      await db.transaction((trx) => cancel(trx, actor, actor.id));
+      return true;
+    },
+
+    /** Deletes one account whose time has come, or keeps it if the person signed in since. @returns whether there was one */
+    async carryOutNext(): Promise<boolean> {
+      const { rows } = await db.raw<{ rows: DueRow[] }>(
+        `SELECT d.user_id, d.tenant_id, ${SIGNED_IN_SINCE} AS is_back
+           FROM account_deletions d WHERE d.due_at <= now() ORDER BY d.due_at LIMIT 1`,
+      );
+      const [due] = rows;
+      if (!due) return false;
+      const actor = systemActor(due.tenant_id);
+      if (due.is_back) await db.transaction((trx) => cancel(trx, actor, due.user_id));
+      else {
+        await users.delete(actor, due.user_id, { reason: 'requested' }).catch(ignoreGone);
+        await db('account_deletions').where({ tenant_id: due.tenant_id, user_id: due.user_id }).delete();
+      }
+      return true;
+    },
+  };
+}
+
+interface DueRow {
+  user_id: string;
+  tenant_id: string;
+  is_back: boolean;
+}
+
+/** Deleted meanwhile by somebody else, or by another process at the same moment. */
+function ignoreGone(err: unknown): void {
+  const code = err instanceof Error && 'code' in err ? err.code : undefined;
+  if (code !== 'user.not_found') throw err;
+}

@@ -1,0 +1,93 @@
+import { z } from 'zod';
+import { AppError } from '../lib/errors.ts';
+import type { TenantRequestContext } from '../oidc/tenant-state.ts';
+import { doneOf } from './done.ts';
+import type { Portal } from './portal.ts';
+import { seeOther } from './portal-handlers.ts';
+import type { SectionDeps } from './portal-routes.ts';
+
+/** Those that people state of themselves; an empty field removes the claim. */
+const FIELDS = [
+  'name',
+  'given_name',
+  'family_name',
+  'nickname',
+  'locale',
+  'zoneinfo',
+  'picture',
+  'website',
+] as const;
+type Field = (typeof FIELDS)[number];
+
+const text = z.string().trim().max(2048).default('');
+const fields = Object.fromEntries(FIELDS.map((name) => [name, text])) as Record<Field, typeof text>;
+
+/** Who people say they are, as apps with access to the profile see it. */
+export function profileRoutes({ router, doors, show, users, locales }: SectionDeps): void {
+  router.get(
+    '/profile',
+    doors.page((ctx, portal) =>
+      showForm(ctx, portal, {
+        values: Object.fromEntries(FIELDS.map((name) => [name, portal.profile.claims[name] ?? ''])),
+      }),
+    ),
+  );
+
+  router.post(
+    '/profile',
+    doors.form({ fields, page: '/profile' }, async (ctx, portal, values) => {
+      const faulty = faultsOf(values);
+      if (faulty.length > 0) return showForm(ctx, portal, { values, faulty, status: 422 });
+      try {
+        const claims = Object.fromEntries(
+          FIELDS.map((name) => [name, values[name] === '' ? null : values[name]]),
+        );
+        await users.update(portal.actor, portal.user.id, { claims });
+      } catch (err) {
+        if (!(err instanceof AppError) || err.code !== 'user.claims_invalid') throw err;
+        const named = err.errors.flatMap(
+          ({ path }) => FIELDS.find((name) => path === `/claims/${name}`) ?? [],
+        );
+        return showForm(ctx, portal, { values, faulty: named, status: 422 });
+      }
+      seeOther(ctx, `${portal.basePath}/profile?done=saved`);
+    }),
+  );
+
+  function faultsOf(values: Record<Field, string>): Field[] {
+    return [
+      ...(values.zoneinfo === '' || isTimeZone(values.zoneinfo) ? [] : (['zoneinfo'] as const)),
+      ...(values.locale === '' || locales.includes(values.locale) ? [] : (['locale'] as const)),
+    ];
+  }
+
+  function showForm(
+    ctx: TenantRequestContext,
+    portal: Portal,
+    { values, faulty = [], status = 200 }: { values: object; faulty?: readonly Field[]; status?: number },
+  ): void {
+    show(ctx, portal, {
+      view: 'profile',
+      section: 'profile',
+      status,
+      locals: {
+        values,
+        faulty,
+        isVerified: portal.user.emailVerifiedAt !== null,
+        languages: locales.map((locale) => ({
+          locale,
+          name: new Intl.DisplayNames(locale, { type: 'language' }).of(locale) ?? locale,
+        })),
+        done: doneOf(ctx, ['saved']),
+      },
+    });
+  }
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    return Boolean(new Intl.DateTimeFormat('en', { timeZone: name }));
+  } catch {
+    return false;
+  }
+}
