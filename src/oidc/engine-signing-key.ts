@@ -44,9 +44,31 @@ export class EngineSigningKey extends ExternalSigningKey {
       case 'RS256':
         return signInThreadPool('sha256', data, this.#private);
       case 'ES256':
-        return sign('sha256', data, { key: this.#private, dsaEncoding: 'ieee-p1363' });
+        return toFixedLength(sign('sha256', data, this.#private));
       case 'EdDSA':
         return sign(null, data, this.#private);
     }
   }
+}
+
+/** Of one of the two numbers of a P-256 signature, in bytes. */
+const NUMBER_LENGTH = 32;
+
+/**
+ * A signature as two numbers of fixed length (RFC 7518 §3.4), from the DER that OpenSSL makes: a sequence of
+ * two integers, each without leading zeros but with one where its first bit is set (X.690 §8.3). Node does
+ * this as well when it is asked to (`dsaEncoding`), and takes longer for it than for the signature.
+ */
+function toFixedLength(der: Buffer): Buffer {
+  const numbers = Buffer.alloc(2 * NUMBER_LENGTH);
+  // Tag and length of the sequence; all of it is shorter than 128 bytes, so every length is one byte.
+  let offset = 2;
+  for (const end of [NUMBER_LENGTH, 2 * NUMBER_LENGTH]) {
+    const length = der.readUInt8(offset + 1);
+    const next = offset + 2 + length;
+    const kept = Math.min(length, NUMBER_LENGTH);
+    der.copy(numbers, end - kept, next - kept, next);
+    offset = next;
+  }
+  return numbers;
 }
