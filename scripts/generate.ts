@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { renderCliReference } from '../src/cli/reference.ts';
+import { generateApiErrorsReference } from './generators/api-errors-reference.ts';
 import { generateConfigurationReference } from './generators/configuration-reference.ts';
 import { generateMetricsReference } from './generators/metrics-reference.ts';
 import { generateOpenApi } from './generators/openapi.ts';
@@ -15,6 +16,7 @@ import { generateTenantSettingsReference } from './generators/tenant-settings-re
 const GENERATED: Record<string, () => Promise<string> | string> = {
   'docs/cli.md': renderCliReference,
   'docs/configuration.md': generateConfigurationReference,
+  'docs/api-errors.md': generateApiErrorsReference,
   'docs/openapi.json': generateOpenApi,
   'docs/metrics.md': generateMetricsReference,
   'docs/tenant-settings.md': generateTenantSettingsReference,

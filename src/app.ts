@@ -193,6 +193,10 @@ export function createApp(options: AppOptions): App {
       preferences: services.preferences,
       activity: services.activity,
       access: services.access,
+      userSessions: services.sessions,
+      signUp: services.signUp,
+      passwordReset: services.passwordReset,
+      canSendMail: services.mail.isAvailable,
       sessions: createSessionService({
         passwordSignIn: services.passwordSignIn,
         challengeFor: noFactorDue,

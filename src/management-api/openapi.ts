@@ -21,6 +21,7 @@ const PREFIX = '/api/v1';
 
 const TAGS: Readonly<Record<string, string>> = {
   'Sign-in': 'Tokens for the tenant’s first-party app.',
+  'Sign-up and recovery': 'Accounts and passwords by codes that are sent by mail.',
   Checks: 'For services: what a token is worth, and who may do what.',
   Identity: 'Who somebody is and what they may do.',
   Account: 'What people see and change of their account.',

@@ -1,24 +1,35 @@
 import Router from '@koa/router';
 import type { ApiRequestState } from '../http/caller.ts';
+import type { SessionService as UserSessions } from '../sessions/session-service.ts';
 import { accountRoutes } from '../users/account-routes.ts';
 import type { AccountRoutesDeps } from '../users/account-routes.ts';
 import { userRoutes } from '../users/user-routes.ts';
 import { authAccountRoutes } from './auth/account-routes.ts';
 import type { AuthAccountDeps } from './auth/account-routes.ts';
+import { ledgerRoutes } from './auth/ledger-routes.ts';
+import { recoveryRoutes } from './auth/recovery-routes.ts';
+import type { RecoveryDeps } from './auth/recovery-routes.ts';
 import { serviceRoutes } from './auth/service-routes.ts';
 import { sessionRoutes } from './auth/session-routes.ts';
 import type { SessionService } from './auth/session-service.ts';
 import { dashboardRoutes } from './dashboard-routes.ts';
 
 /** What the features' endpoints work with. */
-export interface ApiDeps extends AccountRoutesDeps, AuthAccountDeps {
+export interface ApiDeps extends AccountRoutesDeps, AuthAccountDeps, RecoveryDeps {
   sessions: SessionService;
+  userSessions: UserSessions;
 }
 
 /** Every endpoint of the JSON API; a feature brings a router of its own. */
 export function apiRouter(deps: ApiDeps): Router<ApiRequestState> {
   const router = new Router<ApiRequestState>({ prefix: '/api/v1' });
-  for (const feature of [sessionRoutes(deps), serviceRoutes(deps), authAccountRoutes(deps)])
+  for (const feature of [
+    sessionRoutes(deps),
+    recoveryRoutes(deps),
+    ledgerRoutes(deps),
+    serviceRoutes(deps),
+    authAccountRoutes(deps),
+  ])
     router.use('/auth', feature.routes());
   // Before the users, whose paths begin with any id.
   for (const feature of [accountRoutes(deps), dashboardRoutes(deps), userRoutes(deps)])

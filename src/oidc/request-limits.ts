@@ -20,6 +20,9 @@ const AUTHENTICATED = new Set<string>([
   ROUTES.revocation,
 ]);
 const API = /^\/api(\/|$)/;
+/** What anybody may send to the API, as they may send the forms that do the same. */
+const API_FORMS =
+  /^\/api\/v1\/auth\/(login|token|signup|verify-email|resend-verification|forgot-password|reset-password|password\/reset\/\w+)$/;
 /** Apps may post these as well; they count like the links they mostly are. */
 const REQUESTS = new Set<string>([
   ROUTES.authorization,
@@ -37,6 +40,7 @@ export function requestLimits(limits: RequestLimits): (method: string, path: str
 
   return (method, fullPath) => {
     const path = fullPath.startsWith('/t/') ? fullPath.replace(TENANT, '') : fullPath;
+    if (API_FORMS.test(path)) return forms;
     if (AUTHENTICATED.has(path) || API.test(path)) return refusals;
     if (DOCUMENTS.test(path)) return documents;
     return method === 'POST' && !REQUESTS.has(path) ? forms : pages;

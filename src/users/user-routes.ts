@@ -72,40 +72,7 @@ export function userRoutes({ users, cursors }: { users: UserService; cursors: Pa
     }),
   );
 
-  router.post(
-    '/',
-    endpoint({
-      id: 'createUser',
-      summary: 'Add a user',
-      description:
-        'Nobody sets a password for somebody else: the user gets one by `forgot-password` or an invitation.',
-      tag,
-      permission: 'users:write',
-      idempotent: true,
-      body: z.strictObject({
-        email,
-        email_verified: z.boolean().optional(),
-        status: z.enum(['active', 'pending']).optional(),
-        profile: userSchema.shape.profile.optional(),
-      }),
-      reply: { status: 201, description: 'The user.', schema: userSchema },
-      tagged: true,
-      errors: ['user.email_invalid', 'user.email_taken', 'user.claims_invalid'],
-      example: {
-        body: { email: 'ana@example.com', email_verified: true, profile: { name: 'Ana Lima', locale: 'en' } },
-        reply: EXAMPLE_USER,
-      },
-      async handle({ actor, body }) {
-        const user = await users.create(actor, {
-          email: body.email,
-          emailVerified: body.email_verified,
-          status: body.status,
-          claims: body.profile,
-        });
-        return { body: presentUser(await users.getWithProfile(actor, user.id)) };
-      },
-    }),
-  );
+  router.post('/', createUserEndpoint(users, { id: 'createUser', summary: 'Add a user' }));
 
   router.get(
     '/:id',
@@ -220,4 +187,39 @@ export function userRoutes({ users, cursors }: { users: UserService; cursors: Pa
   );
 
   return router;
+}
+
+/** Also `/auth/register`. */
+export function createUserEndpoint(users: UserService, { id, summary }: { id: string; summary: string }) {
+  return endpoint({
+    id,
+    summary,
+    description:
+      'Nobody sets a password for somebody else: the user gets one by `forgot-password` or an invitation.',
+    tag,
+    permission: 'users:write',
+    idempotent: true,
+    body: z.strictObject({
+      email,
+      email_verified: z.boolean().optional(),
+      status: z.enum(['active', 'pending']).optional(),
+      profile: userSchema.shape.profile.optional(),
+    }),
+    reply: { status: 201, description: 'The user.', schema: userSchema },
+    tagged: true,
+    errors: ['user.email_invalid', 'user.email_taken', 'user.claims_invalid'],
+    example: {
+      body: { email: 'ana@example.com', email_verified: true, profile: { name: 'Ana Lima', locale: 'en' } },
+      reply: EXAMPLE_USER,
+    },
+    async handle({ actor, body }) {
+      const user = await users.create(actor, {
+        email: body.email,
+        emailVerified: body.email_verified,
+        status: body.status,
+        claims: body.profile,
+      });
+      return { body: presentUser(await users.getWithProfile(actor, user.id)) };
+    },
+  });
 }

@@ -8,6 +8,7 @@ import type { PreferenceService } from '../../users/preferences.ts';
 import { activitySchema } from '../../users/user-activity.ts';
 import type { UserActivity } from '../../users/user-activity.ts';
 import { EXAMPLE_USER, presentUser, userId, userSchema } from '../../users/user-representation.ts';
+import { createUserEndpoint } from '../../users/user-routes.ts';
 import type { UserService } from '../../users/user-service.ts';
 
 /** Who somebody is and what they may do: for themselves, and for the services they use. */
@@ -28,6 +29,11 @@ const permissionsSchema = z.array(z.string()).meta({ description: 'What the role
 
 export function authAccountRoutes({ users, access, preferences, activity }: AuthAccountDeps) {
   const router = new Router<ApiRequestState>();
+
+  router.post(
+    '/register',
+    createUserEndpoint(users, { id: 'register', summary: 'Add a user (as administrators do)' }),
+  );
 
   router.get(
     '/me',
@@ -168,7 +174,7 @@ export function authAccountRoutes({ users, access, preferences, activity }: Auth
       params,
       idempotent: true,
       body: activitySchema,
-      reply: { status: 201, description: 'It is recorded.' },
+      reply: { status: 204, description: 'It is recorded.' },
       errors: ['user.not_found'],
       example: { params: EXAMPLE_PARAMS, body: { activity: 'invoice.paid', data: { invoice: '2026-17' } } },
       async handle({ actor, params: { user_id: id }, body }) {

@@ -37,3 +37,11 @@ export async function endAccess(
     }),
   );
 }
+
+/** The engine's uid of the live session that a grant came from. */
+export function sessionUidOf(
+  { context: { db, tenant } }: TenantProvider,
+  grant: { grantId: string; userId: string },
+): Promise<string | undefined> {
+  return guarded(() => sessionUidOfGrant(db, tenant.id, grant));
+}
