@@ -219,6 +219,8 @@ export function createApp(options: AppOptions): App {
     exports: services.dataExports,
     deletions: services.accountDeletions,
     locales: translations.locales,
+    emailChange: services.mail.isAvailable ? services.emailChange : undefined,
+    emailVerification: services.mail.isAvailable ? services.emailVerification : undefined,
     enqueueMail: services.mail.isAvailable ? services.mail.enqueue : undefined,
   });
   app.use(portal.routes() as unknown as Koa.Middleware<RequestState>);

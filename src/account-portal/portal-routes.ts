@@ -6,6 +6,8 @@ import type { Clock } from '../lib/clock.ts';
 import { PORTAL_PATH, PORTAL_RETURN_PATH } from '../oidc/extensions/portal-client.ts';
 import type { TenantState } from '../oidc/tenant-state.ts';
 import type { EnqueueMail } from '../notifications/mail-outbox.ts';
+import type { EmailChange } from '../recovery/email-change.ts';
+import type { EmailVerification } from '../recovery/email-verification.ts';
 import type { SessionService } from '../sessions/session-service.ts';
 import type { PasswordPolicy } from '../users/password-policy.ts';
 import type { PasswordSignIn } from '../users/password-sign-in.ts';
@@ -16,6 +18,7 @@ import { appsRoutes } from './apps-routes.ts';
 import type { DataExports } from './data-exports.ts';
 import { dataRoutes } from './data-routes.ts';
 import { devicesRoutes } from './devices-routes.ts';
+import { emailRoutes } from './email-routes.ts';
 import { homeRoutes } from './home-routes.ts';
 import { loadPortal, safeReturnPath } from './portal.ts';
 import { portalDoors, seeOther } from './portal-handlers.ts';
@@ -43,7 +46,9 @@ export interface PortalDeps {
   deletions: AccountDeletions;
   /** Languages there are texts in. */
   locales: readonly string[];
-  /** Undefined where no mail can be sent. */
+  /** Undefined where no mail can be sent, as are the other two. */
+  emailChange: EmailChange | undefined;
+  emailVerification: EmailVerification | undefined;
   enqueueMail: EnqueueMail | undefined;
 }
 
@@ -89,6 +94,7 @@ export function portalRoutes(deps: PortalDeps) {
 
   homeRoutes(section);
   profileRoutes(section);
+  emailRoutes(section);
   securityRoutes(section);
   devicesRoutes(section);
   appsRoutes(section);

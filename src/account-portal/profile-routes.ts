@@ -23,7 +23,7 @@ const text = z.string().trim().max(2048).default('');
 const fields = Object.fromEntries(FIELDS.map((name) => [name, text])) as Record<Field, typeof text>;
 
 /** Who people say they are, as apps with access to the profile see it. */
-export function profileRoutes({ router, doors, show, users, locales }: SectionDeps): void {
+export function profileRoutes({ router, doors, show, users, locales, emailChange }: SectionDeps): void {
   router.get(
     '/profile',
     doors.page((ctx, portal) =>
@@ -74,11 +74,12 @@ export function profileRoutes({ router, doors, show, users, locales }: SectionDe
         values,
         faulty,
         isVerified: portal.user.emailVerifiedAt !== null,
+        canMail: emailChange !== undefined,
         languages: locales.map((locale) => ({
           locale,
           name: new Intl.DisplayNames(locale, { type: 'language' }).of(locale) ?? locale,
         })),
-        done: doneOf(ctx, ['saved']),
+        done: doneOf(ctx, ['saved', 'email']),
       },
     });
   }
