@@ -1,5 +1,6 @@
 import { allowFormAction } from '../http/security-headers.ts';
 import type { Csrf } from '../http/csrf.ts';
+import { PORTAL_PATH } from '../oidc/extensions/portal-client.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { consentRequest } from './consent-step.ts';
 import type { ConsentRequest } from './consent-step.ts';
@@ -88,7 +89,7 @@ export async function renderScreen(
       form: form('consent'),
       groups,
       returnHost: hostOf(redirectUri) ?? new URL(redirectUri).protocol,
-      manageHref: null,
+      manageHref: `${tenantProvider.context.mountPath}${PORTAL_PATH}/apps`,
     });
   }
 }
