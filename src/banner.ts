@@ -23,7 +23,7 @@ export function banner({
       '',
     );
   }
-  if (hasInbox) lines.push(`  Read the mails it sends   ${config.publicUrl}/dev/mail`, '');
+  if (hasInbox) lines.push(`  Read the mails it sends  ${config.publicUrl}/dev/mail`, '');
   if (setup) {
     lines.push(
       '  Make yourself the administrator (once, within 30 minutes)',

@@ -18,6 +18,9 @@ export interface MailContent {
   footer: string;
 }
 
+/** Their link goes on with what one browser has begun, and in others only says so. */
+const BOUND = new Set<MailTemplate>(['sign_up', 'sign_in_code']);
+
 /** Puts a mail into words, as plain text and as HTML that says the same. */
 export function createMailRenderer({ translations }: { translations: Translations }) {
   return (
@@ -33,6 +36,8 @@ export function createMailRenderer({ translations }: { translations: Translation
     const values = { tenant: tenant.name, address: data.address ?? recipient };
     const lead = t(`mail.lead.${template}`, values);
 
+    const leadOf = (of: MailTemplate) => (BOUND.has(of) ? t('mail.link_lead_here') : t('mail.link_lead'));
+
     const content: MailContent = {
       language,
       tenant: tenant.name,
@@ -43,7 +48,7 @@ export function createMailRenderer({ translations }: { translations: Translation
       action:
         url === undefined
           ? undefined
-          : { lead: code === undefined ? '' : t('mail.link_lead'), text: t(`mail.action.${template}`), url },
+          : { lead: code === undefined ? '' : leadOf(template), text: t(`mail.action.${template}`), url },
       after: t(`mail.after.${template}`, values),
       footer: t('mail.footer', values),
     };
