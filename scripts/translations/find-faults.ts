@@ -82,19 +82,22 @@ function usageFaults(texts: Catalogue, files: Translated['files']): string[] {
   return [...used.unknown, ...unused.map((key) => `${key} is used nowhere`)];
 }
 
-/** A prefix that screens translate is translated as a whole; its English is what the code says. */
+/**
+ * A prefix that screens translate is translated as a whole; its English is what the code says. A code may be said in
+ * several ways, such as to programs and to people.
+ */
 function errorFaults(texts: Catalogue, files: Translated['files']): string[] {
   const defined = errorDefinitions(files);
+  const codes = files.map(({ text }) => text).join('\n');
   const faults: string[] = [];
   for (const { code, message } of defined) {
     const key = `errors.${code}`;
     const prefix = key.slice(0, key.lastIndexOf('.') + 1);
     if (![...texts.keys()].some((other) => other.startsWith(prefix))) continue;
     if (!texts.has(key)) faults.push(`${key} is missing`);
-    else if (message !== undefined && texts.get(key) !== message)
+    else if (message !== undefined && !codes.includes(String(texts.get(key))))
       faults.push(`${key} is “${String(texts.get(key))}”, but the code says “${message}”`);
   }
-  const codes = files.map(({ text }) => text).join('\n');
   const known = new Set(defined.map(({ code }) => `errors.${code}`));
   for (const key of texts.keys()) {
     const code = key.slice('errors.'.length);
