@@ -199,6 +199,7 @@ export function createApp(options: AppOptions): App {
       canSendMail: services.mail.isAvailable,
       sessions: createSessionService({
         passwordSignIn: services.passwordSignIn,
+        admitSignIn: services.admitSignIn,
         challengeFor: noFactorDue,
         now,
       }),

@@ -1,7 +1,7 @@
 import type { Db } from '../db/database.ts';
 import type { CodePurpose } from './one-time-code.ts';
 
-export const MOST_TRIES = 5;
+const MOST_TRIES = 5;
 /** A mail may be late by this much; then the code lives on from its arrival. */
 const KEPT_SECONDS = 6 * 3600;
 

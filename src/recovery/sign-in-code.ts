@@ -82,9 +82,12 @@ export function createSignInCode({ db, codes, links, attempts, usersOn }: SignIn
       if (!attempt.ok) return { ...attempt, reason: 'throttled' };
 
       const checked = await codes.check(actor, { purpose: 'sign_in', binding, code });
-      if (!checked.ok) return checked;
-      const user = await complete(actor, binding);
-      if (!user) return { ok: false, reason: 'wrong' };
+      const user = checked.ok ? await complete(actor, binding) : undefined;
+      if (!user) {
+        const account = await usersOn(db).findByEmail(actor, email);
+        await attempt.failed(actor, account?.id);
+        return checked.ok ? { ok: false, reason: 'wrong' } : checked;
+      }
       await attempt.succeeded();
       return { ok: true, user };
     },

@@ -72,13 +72,20 @@ describe('guessing passwords over two server processes', function () {
       ]),
     );
 
+  /** Refused: told how long to wait, or turned away at the door with a crowd. */
+  function refusedAllBut(answers: Page[], allowed: number): void {
+    const { 303: judged = 0, 429: waiting = 0, 503: turnedAway = 0 } = tally(answers);
+    assert.equal(judged, allowed);
+    assert.equal(waiting + turnedAway, answers.length - allowed);
+  }
+
   const judged = async () =>
     (await app.db('events').where({ tenant_id: tenant.tenant.id, type: 'user.login_failed' })).length;
 
   it('judges no more guesses at one account than the limit, however many come at once', async () => {
     const answers = await guesses(await passwordPage(rp.user.email));
 
-    assert.deepEqual(tally(answers), { 303: LIMIT, 429: GUESSES - LIMIT });
+    refusedAllBut(answers, LIMIT);
     assert.equal(await judged(), LIMIT);
   });
 
@@ -94,7 +101,7 @@ describe('guessing passwords over two server processes', function () {
   it('treats accounts that do not exist exactly alike', async () => {
     const answers = await guesses(await passwordPage('nobody@example.com'));
 
-    assert.deepEqual(tally(answers), { 303: LIMIT, 429: GUESSES - LIMIT });
+    refusedAllBut(answers, LIMIT);
     assert.equal(await judged(), LIMIT);
   });
 
@@ -111,7 +118,7 @@ describe('guessing passwords over two server processes', function () {
     try {
       const answers = await guesses(await passwordPage(rp.user.email));
 
-      assert.deepEqual(tally(answers), { 303: LIMIT, 429: GUESSES - LIMIT });
+      refusedAllBut(answers, LIMIT);
       const user = await app.services.users.get(tenant.actor, rp.user.id);
       assert.deepEqual([user.status, user.lockCause], ['locked', 'guessing']);
       const locks = await app

@@ -59,7 +59,7 @@ describe('the account chooser', function () {
     await signIn(page, party.user.email);
     await allow(page);
 
-    assert.deepEqual(links, ['Back to Notes']);
+    assert.deepEqual(links, ['Create an account', 'Back to Notes']);
     assert.equal(await subjectOf(page, party), party.user.id);
   });
 

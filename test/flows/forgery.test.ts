@@ -58,7 +58,7 @@ describe('a forged form', function () {
 
   const hidden = async (page: Page): Promise<Record<string, string>> =>
     page.evaluate(
-      `Object.fromEntries([...document.forms[document.forms.length - 1].elements].filter((e) => e.type === 'hidden').map((e) => [e.name, e.value]))`,
+      `Object.fromEntries([...document.querySelector('main form:last-of-type').elements].filter((e) => e.type === 'hidden').map((e) => [e.name, e.value]))`,
     );
 
   it('does not consent in the name of who is signed in, not even with the token of the page', async () => {

@@ -43,7 +43,7 @@ export interface ApiAnswer {
   body: any;
 }
 
-export const ALL_SCOPES =
+const ALL_SCOPES =
   'openid account:read account:write users:read users:write users:delete access:read activity:write tokens:validate';
 
 export const ENDPOINTS: readonly DescribedEndpoint[] = endpointsOf(apiRouter({} as ApiDeps));
@@ -159,7 +159,7 @@ function checkAnswer({ description }: DescribedEndpoint, { status, body, headers
   if (status === 401) assert.match(headers.get('www-authenticate') ?? '', /^(Bearer|Basic) realm="/);
 }
 
-export function endpointOf(method: string, path: string): DescribedEndpoint | undefined {
+function endpointOf(method: string, path: string): DescribedEndpoint | undefined {
   const [plain = ''] = path.split('?', 1);
   const fits = ENDPOINTS.filter(
     (one) =>
@@ -169,6 +169,6 @@ export function endpointOf(method: string, path: string): DescribedEndpoint | un
   return fits.find((one) => one.path === plain) ?? fits[0];
 }
 
-export function basic({ clientId, secret }: { clientId: string; secret: string }): string {
+function basic({ clientId, secret }: { clientId: string; secret: string }): string {
   return `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`;
 }

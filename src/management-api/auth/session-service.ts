@@ -9,6 +9,7 @@ import { redeemCode, refreshTokens } from '../../oidc/grants/first-party-tokens.
 import type { FirstPartyTokens } from '../../oidc/grants/first-party-tokens.ts';
 import type { TenantProvider } from '../../oidc/provider-registry.ts';
 import type { PasswordSignIn } from '../../users/password-sign-in.ts';
+import type { SignInAdmission } from '../../users/sign-in-admission.ts';
 import type { ChallengeFor, MfaChallenge } from './mfa-challenge.ts';
 
 /**
@@ -29,10 +30,12 @@ const fail = defineErrors('auth', {
 
 export function createSessionService({
   passwordSignIn,
+  admitSignIn,
   challengeFor,
   now,
 }: {
   passwordSignIn: PasswordSignIn;
+  admitSignIn: SignInAdmission;
   challengeFor: ChallengeFor;
   now: Clock;
 }) {
@@ -48,7 +51,7 @@ export function createSessionService({
       { email, password, scope }: { email: string; password: string; scope: string | undefined },
     ): Promise<FirstPartyTokens | MfaChallenge> {
       const client = await firstPartyClient(tenantProvider);
-      const outcome = await passwordSignIn.verify(actor, { email, password });
+      const outcome = await admitSignIn(() => passwordSignIn.verify(actor, { email, password }));
       if (!outcome.ok) {
         if (outcome.reason !== 'throttled') throw fail('invalid_credentials');
         throw fail('too_many_attempts', { retryAfterSeconds: outcome.retryAfterSeconds });

@@ -47,12 +47,11 @@ export const PROTOCOL = {
 
 /** Which parts of the protocol are on. */
 export function featuresConfiguration(context: TenantContext) {
-  const { directory, screens, keyRing, tenant, locales } = context;
+  const { directory, screens, keyRing, tenant } = context;
 
   return {
     ...PROTOCOL,
     ...clientAssertions,
-    discovery: { ui_locales_supported: [...locales] },
     features: {
       devInteractions: { enabled: false },
       externalSigningSupport: { enabled: true, ack: 'experimental-01' },

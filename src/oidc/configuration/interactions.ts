@@ -8,7 +8,7 @@ const { Check, Prompt, base } = interactionPolicy;
 
 /** When a person is needed, and where they are sent. */
 export function interactionsConfiguration(context: TenantContext) {
-  const { screens, settings, tenant } = context;
+  const { screens, settings, tenant, locales } = context;
   const policy = base();
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 0);
   // Initiating User Registration via OpenID Connect 1.0 §4.
@@ -34,6 +34,7 @@ export function interactionsConfiguration(context: TenantContext) {
   const offersSignUp = settings.mail !== undefined && tenant.settings.signUp !== 'off';
   return {
     discovery: {
+      ui_locales_supported: [...locales],
       prompt_values_supported: [
         'none',
         'login',

@@ -16,8 +16,6 @@ const scryptInPool: (
 const KINDS = { argon2d: 0, argon2i: 1, argon2id: 2 } as const;
 const VERSIONS = { 16: 0, 19: 1 } as const;
 
-export type ForeignDigests = ReturnType<typeof createForeignDigests>;
-
 /** Computes what a password comes to under another system's scheme, beside the main thread. */
 export function createForeignDigests() {
   const slowHashes = createSlowHashes();

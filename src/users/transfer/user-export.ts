@@ -48,8 +48,6 @@ const COLUMNS = [
   ...ADDRESS.map((name) => `address.${name}`),
 ];
 
-export type UserExport = ReturnType<typeof createUserExport>;
-
 export function createUserExport({
   db,
   hasher,

@@ -58,8 +58,6 @@ interface Batch {
   bytes: number;
 }
 
-export type UserImport = ReturnType<typeof createUserImport>;
-
 export function createUserImport({
   db,
   now,
