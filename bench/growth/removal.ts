@@ -107,8 +107,11 @@ async function measureDuring(
   const log = createLogger({ level: 'silent' });
   const job = createExpiryJob({ db, log, ...LIVES });
   let removing: Promise<void> | undefined;
+  let failure: unknown;
   const started = setTimeout(() => {
-    removing = job.run(stopping.signal);
+    removing = job.run(stopping.signal).catch((err: unknown) => {
+      failure = err;
+    });
   }, load.warmUpSeconds * 1000);
   try {
     return await measure(row, server, load);
@@ -116,6 +119,7 @@ async function measureDuring(
     clearTimeout(started);
     stopping.abort();
     await removing;
+    if (failure !== undefined) console.error('the job failed', failure);
   }
 }
 
