@@ -46,7 +46,6 @@ const ENDS: Mix = {
   'replay-code': 3,
   'use-ended': 5,
 };
-const SESSIONS: Mix = { renew: 20, refresh: 5, introspect: 10, 'race-logout': 10, 'use-ended': 5 };
 
 export const BROKEN_ADAPTERS = {
   'consumes-without-condition': {
@@ -86,16 +85,6 @@ export const BROKEN_ADAPTERS = {
     breaks: ['what ended stays ended'],
     mix: ENDS,
     tamper: replaced(/^oidc_(family|tokens)_/, /AND (g\.)?dead_at IS NULL/g, ''),
-  },
-  'sessions-rise-again': {
-    flaw: 'saves sessions without a lock and without looking whether they have ended',
-    breaks: ['a session ends when it is ended, and only then', 'what ended stays ended'],
-    mix: SESSIONS,
-    tamper: inTurn(
-      replaced(/^oidc_session_lock$/, 'FOR UPDATE OF s', ''),
-      replaced(/^oidc_update_session$/, 'SET id_hash', 'SET dead_at = NULL, id_hash'),
-      replaced(/^oidc_update_session$/, 'AND dead_at IS NULL', ''),
-    ),
   },
   'sessions-without-lock': {
     flaw: 'reads a session without a lock, so that parallel tabs overwrite each other',

@@ -25,9 +25,3 @@ export function nameOf(outcome: Outcome): string {
   const isPage = outcome.status !== 303 && outcome.headers['content-type']?.startsWith('text/html') === true;
   return [outcome.status, typeof error === 'string' ? error : isPage ? 'page' : ''].join(' ').trim();
 }
-
-/** The share of them that is not slower, from 0 to 1. */
-export function percentile(outcomes: readonly Outcome[], share: number): number {
-  const sorted = outcomes.map(({ milliseconds }) => milliseconds).toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-}
