@@ -28,6 +28,9 @@ const SMALL = [
   'role_assignments',
 ];
 
+/** Of one request each, so that several of them ask in the same moment. */
+const SHARED = ['introspection', 'userinfo'];
+
 describe('queries on a database that has grown', function () {
   this.timeout(120_000);
   let own: OwnDatabase;
@@ -69,14 +72,16 @@ describe('queries on a database that has grown', function () {
 
   for (const row of ROWS) {
     it(`use an index by themselves: ${row.name}`, async () => {
-      const connection = openConnection(target.origin);
-      let operation = async () => {};
+      // Several at once as well: under load their reads share a statement, which is another one.
+      const connections = Array.from({ length: 8 }, () => openConnection(target.origin));
       const statements = await statementsOf(own.db, async () => {
-        operation = await row.prepare(target, connection, 0);
-        await operation();
-        await operation();
+        const operations = [];
+        for (const [worker, connection] of connections.entries())
+          operations.push(await row.prepare(target, connection, worker));
+        for (let turn = 0; turn < 3; turn += 1) await Promise.all(operations.map((operate) => operate()));
       });
-      await connection.close();
+      await Promise.all(connections.map((connection) => connection.close()));
+      if (SHARED.includes(row.name)) assert.ok(statements.some((text) => /= ANY \(\$/.test(text)));
 
       for (const statement of statements) {
         const scanned = (await fullScans(own.db, statement, false)).filter((table) => !SMALL.includes(table));
