@@ -4,8 +4,9 @@ import { statements } from '../lib/instruments.ts';
 import { beginWait, WaitBudgetSpent, waitLeftMs, withinWaitBudget } from './wait-budget.ts';
 
 /**
- * The connection pool and what every query relies on: timeouts on each wait, no JIT (it turns a short
- * query into a second of compiling), and prepared statements by name for the hot path.
+ * The connection pool and what every query relies on: timeouts on each wait, no JIT and no parallel workers
+ * (they turn a query of a millisecond into many, on a wrong guess of its size), and prepared statements by
+ * name for the hot path.
  */
 
 /** A pool or a transaction: services and stores do not know which. */
@@ -35,6 +36,7 @@ export function createDatabase(options: DatabaseOptions): Knex {
       query_timeout: unansweredMs,
       options: [
         '-c jit=off',
+        '-c max_parallel_workers_per_gather=0',
         '-c timezone=UTC',
         `-c statement_timeout=${Math.max(statementTimeoutMs, lockTimeoutMs)}`,
         `-c lock_timeout=${lockTimeoutMs}`,

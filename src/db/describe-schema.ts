@@ -64,6 +64,13 @@ const INDEXES = `
   WHERE ${OURS} AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = own.oid)
   ORDER BY relation.relname, own.relname`;
 
+const STATISTICS = `
+  SELECT relation.relname AS owner, '  ' || pg_get_statisticsobjdef(statistic.oid) AS line
+  FROM pg_class relation
+  JOIN pg_statistic_ext statistic ON stxrelid = relation.oid
+  WHERE ${OURS}
+  ORDER BY relation.relname, stxname`;
+
 const TRIGGERS = `
   SELECT relation.relname AS owner, '  ' || pg_get_triggerdef(pg_trigger.oid) AS line
   FROM pg_class relation
@@ -83,4 +90,4 @@ const ENUMS = `
   WHERE typnamespace = 'public'::regnamespace
   GROUP BY typname`;
 
-const PARTS = [TABLES, COLUMNS, CONSTRAINTS, INDEXES, TRIGGERS, FUNCTIONS, ENUMS];
+const PARTS = [TABLES, COLUMNS, CONSTRAINTS, INDEXES, STATISTICS, TRIGGERS, FUNCTIONS, ENUMS];

@@ -29,7 +29,7 @@ export const EXPIRING_TABLES = [
 const BATCH = 500;
 /** Of the time a batch took, so that a busy database gets more of it; others' p99 shows what is less. */
 const PAUSE_SHARE = 5;
-const SHORTEST_PAUSE_MS = 20;
+const SHORTEST_PAUSE_MS = 50;
 /** More than the clocks of verifiers may be off: a revocation must not be forgotten before its token is. */
 const MARGIN_SECONDS = 300;
 

@@ -96,6 +96,17 @@ describe('queries on a database that has grown', function () {
     assert.deepEqual(scanned, ['events']);
   });
 
+  it('expects one person for an address, and starts no workers to find them', async () => {
+    const { rows } = await own.db.raw(
+      'EXPLAIN SELECT id FROM users WHERE tenant_id = ? AND lower(email) = lower(?) AND deleted_at IS NULL',
+      [tenantId, 'grown-7@example.com'],
+    );
+    const { rows: workers } = await own.db.raw('SHOW max_parallel_workers_per_gather');
+
+    assert.match(rows[0]['QUERY PLAN'], /^Index Scan using users_\w+ on users .* rows=1 /);
+    assert.equal(workers[0].max_parallel_workers_per_gather, '0');
+  });
+
   for (const [what, column, index] of [
     ['was done to', "target_type = 'user' AND target_id", 'events_target_idx'],
     ['was done by', 'actor_id', 'events_actor_idx'],

@@ -55,6 +55,7 @@ describe('schema', () => {
         double integer GENERATED ALWAYS AS (size * 2) STORED
       ) PARTITION BY LIST (colour);
       CREATE UNIQUE INDEX things_size_key ON things (size, colour) WHERE size > 1;
+      CREATE STATISTICS things_statistics ON id, size FROM things;
       CREATE TABLE red_things PARTITION OF things FOR VALUES IN ('red') WITH (fillfactor = 80);
       CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
       CREATE TRIGGER things_nothing AFTER INSERT ON parents FOR EACH ROW EXECUTE FUNCTION nothing();
@@ -88,6 +89,7 @@ table things PARTITION BY LIST (colour)
   CONSTRAINT things_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES parents(id) ON DELETE CASCADE
   CONSTRAINT things_size_check CHECK ((size > 0))
   CREATE UNIQUE INDEX things_size_key ON ONLY public.things USING btree (size, colour) WHERE (size > 1)
+  CREATE STATISTICS public.things_statistics ON id, size FROM things
 
 sequence things_id_seq
 `,
