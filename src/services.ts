@@ -22,6 +22,7 @@ import { createSmtpTransport } from './notifications/smtp-transport.ts';
 import { endSessions, revokeClientAccess, revokeUserAccess } from './oidc/adapter/revoke-access.ts';
 import { createLinks } from './one-time-codes/links.ts';
 import { createOneTimeCodes } from './one-time-codes/one-time-codes.ts';
+import { createAccountLock } from './recovery/account-lock.ts';
 import { createEmailChange } from './recovery/email-change.ts';
 import { createEmailVerification } from './recovery/email-verification.ts';
 import { createPasswordReset } from './recovery/password-reset.ts';
@@ -124,8 +125,8 @@ export function createServices({
   const signInAttempts = createSignInAttempts({
     db,
     limits: config.signInLimits,
-    onClosed: (actor, userId) =>
-      users.lock(actor, userId, { cause: 'guessing', seconds: config.signInLimits?.lockSeconds }),
+    onClosed: (actor, account) =>
+      accountLock.lock(actor, account, { seconds: config.signInLimits?.lockSeconds }),
   });
   const usersOn = (on: Db) =>
     createUserService({
@@ -146,7 +147,13 @@ export function createServices({
   const codes = createOneTimeCodes({ db, keyRing, sealer, enqueueMail: mail.enqueue });
   const links = createLinks({ db, publicUrl: config.publicUrl });
   const mailedDeps = { db, codes, links, enqueueMail: mail.enqueue, usersOn };
-  const passwordReset = createPasswordReset(mailedDeps);
+  const accountLock = createAccountLock({
+    ...mailedDeps,
+    now,
+    locales: translations.locales,
+    isMailAvailable: mail.isAvailable,
+  });
+  const passwordReset = createPasswordReset({ ...mailedDeps, attempts: signInAttempts });
   const signInCode = createSignInCode({ ...mailedDeps, attempts: signInAttempts });
   const signUp = createSignUp(mailedDeps);
   const preferences = createPreferenceService({ db, now });
@@ -208,6 +215,7 @@ export function createServices({
     signInAttempts,
     passwordSignIn,
     admitSignIn,
+    accountLock,
     passwordReset,
     signInCode,
     signUp,

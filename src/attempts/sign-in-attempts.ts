@@ -37,7 +37,8 @@ export interface Attempt {
   inARow: number | undefined;
   succeeded(): Promise<void>;
   /**
-   * It was wrong; this is counted already. Tells what follows for the account.
+   * It was wrong; this is counted already. Tells what follows for the account, and takes as long for one that does
+   * not exist.
    * @param actor the visitor
    * @param userId undefined: nobody's account
    */
@@ -57,7 +58,8 @@ const MOST_REMEMBERED = 10_000;
 
 /**
  * @param limits undefined: nothing is counted
- * @param onClosed called when an account has had its last failure, perhaps more than once
+ * @param onClosed called when an account, or an address that nobody has, has had its last failure, perhaps more
+ *   than once
  */
 export function createSignInAttempts({
   db,
@@ -66,7 +68,7 @@ export function createSignInAttempts({
 }: {
   db: Db;
   limits: SignInLimits | undefined;
-  onClosed: (actor: Actor, userId: string) => Promise<unknown>;
+  onClosed: (actor: Actor, account: { userId: string | undefined; email: string }) => Promise<unknown>;
 }) {
   const refused = new LRUCache<string, number>({ max: MOST_REMEMBERED, ttl: REMEMBERED_MS });
   const waitSeconds = limits ? waits(limits) : [];
@@ -116,7 +118,7 @@ export function createSignInAttempts({
         ok: true,
         inARow,
         succeeded: () => store.forget(row, window),
-        failed: (actor, userId) => (userId === undefined ? NOTHING : tellOf(actor, userId, inARow, limits)),
+        failed: (actor, userId) => tellOf(actor, { userId, email: where.email }, inARow, limits),
         withdraw: () => store.giveBack(row, window),
       };
     },
@@ -137,14 +139,15 @@ export function createSignInAttempts({
   /** The person can be told; the failures by themselves are in the record of whoever judged them. */
   async function tellOf(
     actor: Actor,
-    userId: string,
+    { userId, email }: { userId: string | undefined; email: string | undefined },
     inARow: number,
     { perAccount, lockAfter }: SignInLimits,
   ): Promise<void> {
-    if (inARow >= lockAfter) await onClosed(actor, userId);
+    if (email === undefined) return;
+    if (inARow >= lockAfter) await onClosed(actor, { userId, email });
     else if (inARow === perAccount) {
       await recordEvent(db, actor, 'auth.suspicious_activity', {
-        target: { type: 'user', id: userId },
+        ...(userId === undefined ? {} : { target: { type: 'user', id: userId } }),
         reason: 'guessing',
         data: { failures_in_a_row: inARow },
       });

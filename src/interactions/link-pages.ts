@@ -7,9 +7,9 @@ import type { Form } from './pages.ts';
 /** The pages that links of mails open in browsers that did not ask for them. */
 
 export interface OpenLinkLocals {
-  kind: 'password_reset' | 'invitation' | 'email_change_undo' | 'verify_email';
+  kind: 'password_reset' | 'invitation' | 'email_change_undo' | 'verify_email' | 'unlock';
   tenant: { name: string };
-  /** Posts `token`, and `password` for all but `verify_email`. */
+  /** Posts `token`, and `password` for all but `verify_email` and `unlock`. */
   form: Form;
   token: string;
   email: string;
@@ -24,6 +24,7 @@ export interface LinkEndLocals {
     | 'invitation'
     | 'email_change_undo'
     | 'verify_email'
+    | 'unlock'
     | 'elsewhere'
     | 'used'
     | 'expired'

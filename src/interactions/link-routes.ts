@@ -8,6 +8,7 @@ import { sha256 } from '../lib/ids.ts';
 import type { TenantRequestContext, TenantState } from '../oidc/tenant-state.ts';
 import type { CodePurpose, ProvedCode } from '../one-time-codes/one-time-code.ts';
 import type { OneTimeCodes } from '../one-time-codes/one-time-codes.ts';
+import type { AccountLock } from '../recovery/account-lock.ts';
 import type { EmailChange } from '../recovery/email-change.ts';
 import type { EmailVerification } from '../recovery/email-verification.ts';
 import type { PasswordReset } from '../recovery/password-reset.ts';
@@ -28,6 +29,7 @@ export interface LinkRoutesDeps {
   invitations: Invitations;
   emailChange: EmailChange;
   emailVerification: EmailVerification;
+  accountLock: Pick<AccountLock, 'unlockByLink'>;
   passwordRules: PasswordRules;
 }
 
@@ -39,7 +41,13 @@ const form = z.object({
 
 type Kind = OpenLinkLocals['kind'];
 
-const KINDS = new Set<CodePurpose>(['password_reset', 'invitation', 'email_change_undo', 'verify_email']);
+const KINDS = new Set<CodePurpose>([
+  'password_reset',
+  'invitation',
+  'email_change_undo',
+  'verify_email',
+  'unlock',
+]);
 
 export function linkRoutes(deps: LinkRoutesDeps) {
   const { csrf, pages, codes, passwordRules } = deps;
@@ -107,6 +115,9 @@ export function linkRoutes(deps: LinkRoutesDeps) {
         return;
       case 'verify_email':
         await deps.emailVerification.confirmLink(actor, token);
+        return;
+      case 'unlock':
+        await deps.accountLock.unlockByLink(actor, token);
     }
   }
 

@@ -137,9 +137,14 @@ export async function codeStep(
       return retry({ reason: 'tries_throttled', retryAfterSeconds: outcome.retryAfterSeconds });
     return retry({ reason: `code_${outcome.reason}` });
   }
-  const service = mailed.purpose === 'password_reset' ? passwordReset : signUp;
-  const checked = await service.check(actor, { binding: uid, code });
-  return checked.ok ? proved(state, mailed) : retry({ reason: `code_${checked.reason}` });
+  const checked =
+    mailed.purpose === 'password_reset'
+      ? await passwordReset.check(actor, { binding: uid, code, isKnownBrowser })
+      : await signUp.check(actor, { binding: uid, code });
+  if (checked.ok) return proved(state, mailed);
+  if (checked.reason === 'throttled')
+    return retry({ reason: 'tries_throttled', retryAfterSeconds: checked.retryAfterSeconds });
+  return retry({ reason: `code_${checked.reason}` });
 }
 
 /** The button of the link's page, pressed in the browser that asked for the mail. */

@@ -41,6 +41,7 @@ export const MAIL_TEMPLATES = [
   'invitation',
   'email_change',
   'email_changed',
+  'account_locked',
   'new_device',
   'data_export_ready',
   'account_deletion',

@@ -96,6 +96,16 @@ export function oneTimeCodeStore(db: Db, tenantId: string) {
       return rows[0];
     },
 
+    /** Whom the newest one went to that the same browser or client was sent. */
+    async findAddress(purpose: CodePurpose, bindingHash: Buffer): Promise<string | undefined> {
+      const row = await db('one_time_tokens')
+        .where({ tenant_id: tenantId, purpose, binding_hash: bindingHash })
+        .whereNotNull('code_mac')
+        .orderBy('created_at', 'desc')
+        .first('address');
+      return row?.address;
+    },
+
     async findByToken(tokenHash: Buffer): Promise<CodeRow | undefined> {
       const { rows } = await db.raw<{ rows: CodeRow[] }>(
         `SELECT ${COLUMNS} FROM one_time_tokens t

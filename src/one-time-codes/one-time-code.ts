@@ -8,7 +8,8 @@ export type CodePurpose =
   | 'verify_email'
   | 'invitation'
   | 'email_change'
-  | 'email_change_undo';
+  | 'email_change_undo'
+  | 'unlock';
 
 /** What whoever asked will need when the code or link comes back; stored sealed. */
 export const codeContextSchema = z.object({

@@ -143,6 +143,10 @@ export function createOneTimeCodes({
       return { ok: true };
     },
 
+    /** Whom a code went to, for whoever counts guesses before they are judged. */
+    addressOf: (tenantId: string, purpose: CodePurpose, binding: string): Promise<string | undefined> =>
+      oneTimeCodeStore(db, tenantId).findAddress(purpose, sha256(binding)),
+
     /** Judges a code that somebody typed. It is used up by `consumeProved`, within a quarter of an hour. */
     async check(
       actor: Actor,

@@ -1,12 +1,14 @@
+import type { SignInAttempts } from '../attempts/sign-in-attempts.ts';
 import type { Db } from '../db/database.ts';
 import { recordEvent } from '../events/record-event.ts';
 import type { Actor } from '../http/actor.ts';
 import type { EnqueueMail } from '../notifications/mail-outbox.ts';
 import type { Links } from '../one-time-codes/links.ts';
-import type { ProvedCode } from '../one-time-codes/one-time-code.ts';
+import type { CodeCheck, ProvedCode } from '../one-time-codes/one-time-code.ts';
 import type { OneTimeCodes, SendOutcome } from '../one-time-codes/one-time-codes.ts';
 import type { User } from '../users/user.ts';
 import type { UserService } from '../users/user-service.ts';
+import { mayRecover } from './may-recover.ts';
 import { recoveryError } from './recovery-errors.ts';
 
 /**
@@ -16,6 +18,11 @@ import { recoveryError } from './recovery-errors.ts';
  */
 export type PasswordReset = ReturnType<typeof createPasswordReset>;
 
+export type ResetCheck =
+  | CodeCheck
+  /** Too many failures at this account, by code or password: nothing was judged. */
+  | { ok: false; reason: 'throttled'; retryAfterSeconds: number };
+
 /** What was proved before: by code in the same browser or client, or by the link of the mail. */
 export type Proof = { binding: string } | { token: string };
 
@@ -24,6 +31,7 @@ export interface PasswordResetDeps {
   codes: OneTimeCodes;
   links: Links;
   enqueueMail: EnqueueMail;
+  attempts: Pick<SignInAttempts, 'begin'>;
   usersOn: (
     db: Db,
   ) => Pick<
@@ -32,7 +40,9 @@ export interface PasswordResetDeps {
   >;
 }
 
-export function createPasswordReset({ db, codes, links, enqueueMail, usersOn }: PasswordResetDeps) {
+export function createPasswordReset(deps: PasswordResetDeps) {
+  const { db, codes, links, enqueueMail, attempts, usersOn } = deps;
+
   async function find(tenantId: string, proof: Proof): Promise<ProvedCode | undefined> {
     if ('binding' in proof) return codes.findProved(tenantId, 'password_reset', proof.binding);
     const { state, link } = await codes.inspect(tenantId, proof.token);
@@ -71,14 +81,32 @@ export function createPasswordReset({ db, codes, links, enqueueMail, usersOn }: 
           locale,
           url,
           context: { locale, ...(clientId === undefined ? {} : { clientId }) },
-          decoy: user && mayReset(user) ? undefined : 'withheld',
+          decoy: user && mayRecover(user) ? undefined : 'withheld',
         }),
       );
     },
 
-    /** Judges the code; then `complete` may follow within a quarter of an hour. */
-    check: (actor: Actor, { binding, code }: { binding: string; code: string }) =>
-      codes.check(actor, { purpose: 'password_reset', binding, code }),
+    /**
+     * Judges the code; then `complete` may follow within a quarter of an hour. Failures count with those of the
+     * password, before they are judged: what is typed can be guessed. The link of the mail cannot, so nobody's
+     * failures stand in its way.
+     */
+    async check(
+      actor: Actor,
+      { binding, code, isKnownBrowser = false }: { binding: string; code: string; isKnownBrowser?: boolean },
+    ): Promise<ResetCheck> {
+      const purpose = 'password_reset';
+      const email = await codes.addressOf(actor.tenantId, purpose, binding);
+      if (email === undefined) return { ok: false, reason: 'spent' };
+      const attempt = await attempts.begin(actor.tenantId, { email, ip: actor.ip, isKnownBrowser });
+      if (!attempt.ok) return { ...attempt, reason: 'throttled' };
+
+      const checked = await codes.check(actor, { purpose, binding, code });
+      if (checked.ok) await attempt.succeeded();
+      else if (checked.reason === 'spent') await attempt.withdraw();
+      else await attempt.failed(actor, (await usersOn(db).findByEmail(actor, email))?.id);
+      return checked;
+    },
 
     /** The same by the link of the mail, in the browser that asked for it. @returns whether it was right */
     async checkLink(actor: Actor, { binding, token }: { binding: string; token: string }): Promise<boolean> {
@@ -113,7 +141,7 @@ export function createPasswordReset({ db, codes, links, enqueueMail, usersOn }: 
         const users = usersOn(trx);
         const found = await users.get(actor, userId);
         // The address can have changed hands since the mail was sent.
-        if (!mayReset(found) || found.email !== proved.address) throw recoveryError('not_proved');
+        if (!mayRecover(found) || found.email !== proved.address) throw recoveryError('not_proved');
 
         const owner: Actor = { ...actor, type: 'user', id: userId };
         await users.storePassword(owner, userId, stored, { keepsAccess: !endsAccess });
@@ -135,9 +163,4 @@ export function createPasswordReset({ db, codes, links, enqueueMail, usersOn }: 
       });
     },
   };
-}
-
-/** Who was locked for too many failures proves by the mail that they are not who failed. */
-function mayReset({ status, lockCause }: User): boolean {
-  return status === 'active' || (status === 'locked' && lockCause === 'guessing');
 }

@@ -7,8 +7,12 @@ import type { CodeRefusal } from '../one-time-codes/one-time-code.ts';
 import type { OneTimeCodes, SendOutcome } from '../one-time-codes/one-time-codes.ts';
 import type { User } from '../users/user.ts';
 import type { UserService } from '../users/user-service.ts';
+import { mayRecover } from './may-recover.ts';
 
-/** Signing in with a code from the mail instead of a password. It is one factor, as the password is. */
+/**
+ * Signing in with a code from the mail instead of a password. It is one factor, as the password is. It proves as
+ * much as the link that opens a locked account, so it opens it as well.
+ */
 export type SignInCode = ReturnType<typeof createSignInCode>;
 
 export type SignInCodeOutcome =
@@ -22,7 +26,7 @@ export interface SignInCodeDeps {
   codes: OneTimeCodes;
   links: Links;
   attempts: Pick<SignInAttempts, 'begin'>;
-  usersOn: (db: Db) => Pick<UserService, 'findByEmail' | 'get' | 'confirmEmail'>;
+  usersOn: (db: Db) => Pick<UserService, 'findByEmail' | 'get' | 'confirmEmail' | 'unlock'>;
 }
 
 export function createSignInCode({ db, codes, links, attempts, usersOn }: SignInCodeDeps) {
@@ -33,14 +37,16 @@ export function createSignInCode({ db, codes, links, attempts, usersOn }: SignIn
       if (proved?.userId === undefined) return undefined;
       const users = usersOn(trx);
       const user = await users.get(actor, proved.userId);
-      if (user.status !== 'active' || user.email !== proved.address) {
+      if (!mayRecover(user) || user.email !== proved.address) {
         await recordEvent(trx, actor, 'user.login_failed', {
           target: { type: 'user', id: user.id },
           reason: `user_${user.status}`,
         });
         return undefined;
       }
-      return users.confirmEmail({ ...actor, type: 'user', id: user.id }, user.id);
+      const owner: Actor = { ...actor, type: 'user', id: user.id };
+      if (user.status === 'locked') await users.unlock(owner, user.id, { reason: 'mail' });
+      return users.confirmEmail(owner, user.id);
     });
   }
 
@@ -63,7 +69,7 @@ export function createSignInCode({ db, codes, links, attempts, usersOn }: SignIn
           locale,
           url,
           context: { locale },
-          decoy: user?.status === 'active' ? undefined : 'withheld',
+          decoy: user && mayRecover(user) ? undefined : 'withheld',
         }),
       );
     },
@@ -92,7 +98,7 @@ export function createSignInCode({ db, codes, links, attempts, usersOn }: SignIn
       return { ok: true, user };
     },
 
-    /** The same by the link of the mail, in the browser that asked for it. */
+    /** The same by the link of the mail, in the browser that asked for it: it cannot be guessed, so nothing is counted. */
     async verifyLink(actor: Actor, { binding, token }: { binding: string; token: string }) {
       const proved = await codes.proveLink(actor.tenantId, 'sign_in', binding, token);
       return proved && complete(actor, binding);

@@ -69,7 +69,14 @@ describe('the link of a mail, opened anywhere', () => {
     return { user, link: linkIn(await sink.mailTo(user.email)) };
   }
 
-  const makers = { resetLink, invitationLink, undoLink, verifyLink };
+  async function unlockLink() {
+    const user = await person();
+    const { id: userId, email } = user;
+    await app.services.accountLock.lock(anyone(), { userId, email }, { seconds: undefined });
+    return { user, link: linkIn(await sink.mailTo(email)) };
+  }
+
+  const makers = { resetLink, invitationLink, undoLink, verifyLink, unlockLink };
 
   for (const [name, make] of Object.entries(makers)) {
     it(`changes nothing by being looked at, however often (${name})`, async () => {

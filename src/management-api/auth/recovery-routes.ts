@@ -5,12 +5,13 @@ import { endpoint } from '../../http/endpoint.ts';
 import { defineErrors } from '../../lib/errors.ts';
 import { newSecret } from '../../lib/ids.ts';
 import { tenantProviderOf } from '../../oidc/tenant-state.ts';
-import type { PasswordReset } from '../../recovery/password-reset.ts';
+import type { PasswordReset, ResetCheck } from '../../recovery/password-reset.ts';
 import { signUpError } from '../../sign-up/sign-up.ts';
 import type { SignUp } from '../../sign-up/sign-up.ts';
 import { acceptableEmail } from '../../users/user-input.ts';
 import { EXAMPLE_USER, presentUser, userSchema } from '../../users/user-representation.ts';
 import type { UserService } from '../../users/user-service.ts';
+import { tooManyAttempts } from './session-service.ts';
 
 /**
  * Signing up and setting a new password, by codes that are sent by mail. What a request answers is bound to the
@@ -169,7 +170,7 @@ export function recoveryRoutes({ signUp, passwordReset, users, canSendMail }: Re
         permission: 'public',
         body: z.strictObject({ request_token: binding, code, password }),
         reply: { status: 204, description: 'The password is set; sign in with it.' },
-        errors: [...SETTING, 'recovery.not_proved'],
+        errors: [...SETTING, 'auth.too_many_attempts', 'recovery.not_proved'],
         example: {
           body: { request_token: EXAMPLE_TOKEN, code: '482913', password: 'correct horse battery staple' },
         },
@@ -201,8 +202,9 @@ export function recoveryRoutes({ signUp, passwordReset, users, canSendMail }: Re
 }
 
 /** Of a code that was right before, what follows tells whether its proof still holds. */
-function requireCode(check: Awaited<ReturnType<SignUp['check']>>): void {
+function requireCode(check: ResetCheck): void {
   if (check.ok || check.reason === 'spent') return;
+  if (check.reason === 'throttled') throw tooManyAttempts(check.retryAfterSeconds);
   throw fail(check.reason === 'wrong' ? 'code_wrong' : 'code_expired');
 }
 

@@ -25,8 +25,12 @@ export interface ApiRequest {
 
 const fail = defineErrors('auth', {
   invalid_credentials: { status: 401, message: 'E-mail address or password is wrong.' },
-  too_many_attempts: { status: 429, message: 'There were too many failed sign-ins. Wait, then try again.' },
+  too_many_attempts: { status: 429, message: 'There were too many failed attempts. Wait, then try again.' },
 });
+
+/** Too many failures at an account: nothing was judged. */
+export const tooManyAttempts = (retryAfterSeconds: number) =>
+  fail('too_many_attempts', { retryAfterSeconds });
 
 export function createSessionService({
   passwordSignIn,
@@ -54,7 +58,7 @@ export function createSessionService({
       const outcome = await admitSignIn(() => passwordSignIn.verify(actor, { email, password }));
       if (!outcome.ok) {
         if (outcome.reason !== 'throttled') throw fail('invalid_credentials');
-        throw fail('too_many_attempts', { retryAfterSeconds: outcome.retryAfterSeconds });
+        throw tooManyAttempts(outcome.retryAfterSeconds);
       }
 
       const challenge = await challengeFor(outcome.user);
