@@ -89,6 +89,11 @@ export function createSignInCode({ db, codes, links, attempts, usersOn }: SignIn
 
       const checked = await codes.check(actor, { purpose: 'sign_in', binding, code });
       const user = checked.ok ? await complete(actor, binding) : undefined;
+      if (!checked.ok && checked.reason === 'spent') {
+        // There was nothing to guess at.
+        await attempt.withdraw();
+        return checked;
+      }
       if (!user) {
         const account = await usersOn(db).findByEmail(actor, email);
         await attempt.failed(actor, account?.id);
