@@ -195,6 +195,9 @@ export function createApp(options: AppOptions): App {
       access: services.access,
       userSessions: services.sessions,
       signUp: services.signUp,
+      invitations: services.invitations,
+      emailVerification: services.emailVerification,
+      codes: services.codes,
       passwordReset: services.passwordReset,
       canSendMail: services.mail.isAvailable,
       sessions: createSessionService({

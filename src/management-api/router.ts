@@ -7,15 +7,24 @@ import { userRoutes } from '../users/user-routes.ts';
 import { authAccountRoutes } from './auth/account-routes.ts';
 import type { AuthAccountDeps } from './auth/account-routes.ts';
 import { ledgerRoutes } from './auth/ledger-routes.ts';
+import { registerRoutes } from './auth/register-routes.ts';
+import type { RegisterDeps } from './auth/register-routes.ts';
 import { recoveryRoutes } from './auth/recovery-routes.ts';
 import type { RecoveryDeps } from './auth/recovery-routes.ts';
 import { serviceRoutes } from './auth/service-routes.ts';
 import { sessionRoutes } from './auth/session-routes.ts';
 import type { SessionService } from './auth/session-service.ts';
+import { verificationRoutes } from './auth/verification-routes.ts';
+import type { VerificationDeps } from './auth/verification-routes.ts';
 import { dashboardRoutes } from './dashboard-routes.ts';
 
 /** What the features' endpoints work with. */
-export interface ApiDeps extends AccountRoutesDeps, AuthAccountDeps, RecoveryDeps {
+export interface ApiDeps
+  extends AccountRoutesDeps,
+    AuthAccountDeps,
+    RecoveryDeps,
+    RegisterDeps,
+    VerificationDeps {
   sessions: SessionService;
   userSessions: UserSessions;
 }
@@ -25,6 +34,8 @@ export function apiRouter(deps: ApiDeps): Router<ApiRequestState> {
   const router = new Router<ApiRequestState>({ prefix: '/api/v1' });
   for (const feature of [
     sessionRoutes(deps),
+    registerRoutes(deps),
+    verificationRoutes(deps),
     recoveryRoutes(deps),
     ledgerRoutes(deps),
     serviceRoutes(deps),

@@ -106,6 +106,19 @@ export function oneTimeCodeStore(db: Db, tenantId: string) {
       return row?.address;
     },
 
+    /** Whether it was used or has ended does not matter. */
+    async findPurpose(
+      bindingHash: Buffer,
+      purposes: readonly CodePurpose[],
+    ): Promise<CodePurpose | undefined> {
+      const row = await db('one_time_tokens')
+        .where({ tenant_id: tenantId, binding_hash: bindingHash })
+        .whereIn('purpose', purposes)
+        .orderBy('id', 'desc')
+        .first('purpose');
+      return row?.purpose;
+    },
+
     async findByToken(tokenHash: Buffer): Promise<CodeRow | undefined> {
       const { rows } = await db.raw<{ rows: CodeRow[] }>(
         `SELECT ${COLUMNS} FROM one_time_tokens t

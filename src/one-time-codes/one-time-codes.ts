@@ -147,6 +147,14 @@ export function createOneTimeCodes({
     addressOf: (tenantId: string, purpose: CodePurpose, binding: string): Promise<string | undefined> =>
       oneTimeCodeStore(db, tenantId).findAddress(purpose, sha256(binding)),
 
+    /** What was sent for last to who holds the binding, among these purposes; undefined when nothing is known of it. */
+    purposeOf: (
+      tenantId: string,
+      binding: string,
+      purposes: readonly CodePurpose[],
+    ): Promise<CodePurpose | undefined> =>
+      oneTimeCodeStore(db, tenantId).findPurpose(sha256(binding), purposes),
+
     /** Judges a code that somebody typed. It is used up by `consumeProved`, within a quarter of an hour. */
     async check(
       actor: Actor,

@@ -16,7 +16,7 @@ export interface EmailVerificationDeps {
   db: Db;
   codes: OneTimeCodes;
   links: Links;
-  usersOn: (db: Db) => Pick<UserService, 'findByEmail' | 'get' | 'confirmEmail'>;
+  usersOn: (db: Db) => Pick<UserService, 'findByEmail' | 'confirmEmail'>;
 }
 
 export function createEmailVerification({ db, codes, links, usersOn }: EmailVerificationDeps) {
@@ -79,8 +79,9 @@ export function createEmailVerification({ db, codes, links, usersOn }: EmailVeri
   ): Promise<User | undefined> {
     if (userId === undefined) return undefined;
     const users = usersOn(trx);
-    const user = await users.get(actor, userId);
-    if (user.email !== address || !['pending', 'active'].includes(user.status)) return undefined;
+    const user = await users.findByEmail(actor, address);
+    // Meanwhile the account can have been deleted, or have got another address.
+    if (user?.id !== userId || !['pending', 'active'].includes(user.status)) return undefined;
     return users.confirmEmail({ ...actor, type: 'user', id: userId }, userId);
   }
 }

@@ -67,3 +67,6 @@ export const EXAMPLE_USER = {
   created_at: '2026-11-25T10:00:00.000Z',
   updated_at: '2026-11-25T10:00:00.000Z',
 };
+
+const { profile: _profile, ...summary } = EXAMPLE_USER;
+export const EXAMPLE_SUMMARY = summary;

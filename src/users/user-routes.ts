@@ -4,7 +4,9 @@ import type { ApiRequestState } from '../http/caller.ts';
 import { endpoint } from '../http/endpoint.ts';
 import { pageOf } from '../http/page-cursors.ts';
 import type { PageCursors } from '../http/page-cursors.ts';
+import { CREATION_ERRORS, EXAMPLE_NEW_USER, newUserFields, newUserOf } from './new-user.ts';
 import {
+  EXAMPLE_SUMMARY,
   EXAMPLE_USER,
   presentSummary,
   presentUser,
@@ -18,9 +20,8 @@ import type { UserService } from './user-service.ts';
 
 /** Users, for administrators and for services that keep them. */
 
-const { profile: _profile, ...EXAMPLE_SUMMARY } = EXAMPLE_USER;
 const params = z.object({ id: userId });
-const email = z.string().min(3).max(320);
+const { email } = newUserFields;
 const reason = z.string().trim().min(1).max(200).optional().meta({ description: 'For the audit trail.' });
 const tag = 'Users';
 const EXAMPLE_PARAMS = { id: EXAMPLE_USER.id };
@@ -72,7 +73,27 @@ export function userRoutes({ users, cursors }: { users: UserService; cursors: Pa
     }),
   );
 
-  router.post('/', createUserEndpoint(users, { id: 'createUser', summary: 'Add a user' }));
+  router.post(
+    '/',
+    endpoint({
+      id: 'createUser',
+      summary: 'Add a user',
+      description:
+        'Without a password: the user gets one by `forgot-password`. To invite somebody, see `register`.',
+      tag,
+      permission: 'users:write',
+      idempotent: true,
+      body: z.strictObject(newUserFields),
+      reply: { status: 201, description: 'The user.', schema: userSchema },
+      tagged: true,
+      errors: CREATION_ERRORS,
+      example: { body: EXAMPLE_NEW_USER, reply: EXAMPLE_USER },
+      async handle({ actor, body }) {
+        const user = await users.create(actor, newUserOf(body));
+        return { body: presentUser(await users.getWithProfile(actor, user.id)) };
+      },
+    }),
+  );
 
   router.get(
     '/:id',
@@ -187,39 +208,4 @@ export function userRoutes({ users, cursors }: { users: UserService; cursors: Pa
   );
 
   return router;
-}
-
-/** Also `/auth/register`. */
-export function createUserEndpoint(users: UserService, { id, summary }: { id: string; summary: string }) {
-  return endpoint({
-    id,
-    summary,
-    description:
-      'Nobody sets a password for somebody else: the user gets one by `forgot-password` or an invitation.',
-    tag,
-    permission: 'users:write',
-    idempotent: true,
-    body: z.strictObject({
-      email,
-      email_verified: z.boolean().optional(),
-      status: z.enum(['active', 'pending']).optional(),
-      profile: userSchema.shape.profile.optional(),
-    }),
-    reply: { status: 201, description: 'The user.', schema: userSchema },
-    tagged: true,
-    errors: ['user.email_invalid', 'user.email_taken', 'user.claims_invalid'],
-    example: {
-      body: { email: 'ana@example.com', email_verified: true, profile: { name: 'Ana Lima', locale: 'en' } },
-      reply: EXAMPLE_USER,
-    },
-    async handle({ actor, body }) {
-      const user = await users.create(actor, {
-        email: body.email,
-        emailVerified: body.email_verified,
-        status: body.status,
-        claims: body.profile,
-      });
-      return { body: presentUser(await users.getWithProfile(actor, user.id)) };
-    },
-  });
 }

@@ -51,6 +51,8 @@ export const ENDPOINTS: readonly DescribedEndpoint[] = endpointsOf(apiRouter({} 
 export async function createApiWorld(app: TestApp): Promise<ApiWorld> {
   const tenant = await app.tenant();
   const { actor, issuer } = tenant;
+  // Where the server listens, which behind a proxy is not where people reach it.
+  const here = issuer.replace(app.config.publicUrl, `http://localhost:${app.config.port}`);
   const { client } = await app.services.clients.create(actor, {
     name: 'Own app',
     firstParty: true,
@@ -78,7 +80,7 @@ export async function createApiWorld(app: TestApp): Promise<ApiWorld> {
     ...tenant,
     clientId: client.clientId,
     service: { clientId: serviceClient.clientId, secret },
-    call: (method, path, options = {}) => callApi(options.baseUrl ?? issuer, method, path, options),
+    call: (method, path, options = {}) => callApi(options.baseUrl ?? here, method, path, options),
 
     login: (email, scope) =>
       world.call('POST', '/auth/login', {
@@ -95,7 +97,7 @@ export async function createApiWorld(app: TestApp): Promise<ApiWorld> {
     },
 
     async serviceToken(scope) {
-      const response = await fetch(`${issuer}/token`, {
+      const response = await fetch(`${here}/token`, {
         method: 'POST',
         headers: { authorization: basic(world.service) },
         body: new URLSearchParams({

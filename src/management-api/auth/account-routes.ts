@@ -8,7 +8,6 @@ import type { PreferenceService } from '../../users/preferences.ts';
 import { activitySchema } from '../../users/user-activity.ts';
 import type { UserActivity } from '../../users/user-activity.ts';
 import { EXAMPLE_USER, presentUser, userId, userSchema } from '../../users/user-representation.ts';
-import { createUserEndpoint } from '../../users/user-routes.ts';
 import type { UserService } from '../../users/user-service.ts';
 
 /** Who somebody is and what they may do: for themselves, and for the services they use. */
@@ -29,11 +28,6 @@ const permissionsSchema = z.array(z.string()).meta({ description: 'What the role
 
 export function authAccountRoutes({ users, access, preferences, activity }: AuthAccountDeps) {
   const router = new Router<ApiRequestState>();
-
-  router.post(
-    '/register',
-    createUserEndpoint(users, { id: 'register', summary: 'Add a user (as administrators do)' }),
-  );
 
   router.get(
     '/me',
