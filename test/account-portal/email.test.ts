@@ -1,37 +1,28 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
-import { migratedDatabase } from '../support/database.ts';
-import type { OwnDatabase } from '../support/database.ts';
-import { codeIn, startSmtpSink } from '../support/smtp-sink.ts';
+import { newAddress, startMailApp } from '../support/mail-app.ts';
+import type { MailApp } from '../support/mail-app.ts';
+import { codeIn } from '../support/smtp-sink.ts';
 import type { SmtpSink } from '../support/smtp-sink.ts';
 import { visitorOf } from './visitor.ts';
 
-/** On a database of its own: the delivery takes whatever is due, of every tenant. */
 describe('the e-mail address at the account portal', function () {
   this.timeout(60_000);
-  let own: OwnDatabase;
+  let mailApp: MailApp;
   let sink: SmtpSink;
   let app: TestApp;
   let tenant: TestTenant;
   before(async () => {
-    own = await migratedDatabase();
-    sink = await startSmtpSink();
-    app = await startTestApp({ db: own.db, env: { SMTP_URL: sink.url } });
-    tenant = await app.tenant();
+    mailApp = await startMailApp();
+    ({ app, tenant, sink } = mailApp);
   });
-  after(async () => {
-    await app.close();
-    await sink.close();
-    await own.drop();
-  });
+  after(() => mailApp.close());
 
   const rowOf = (id: string) => app.db('users').where({ id }).first();
 
   it('is changed by the code sent to the new one, and the old one is told', async () => {
     const ana = await visitorOf(app, tenant);
-    const newEmail = `${randomBytes(4).toString('hex')}@example.org`;
+    const newEmail = newAddress('example.org');
 
     const asked = await ana.submit(await ana.open('/email'), '/account/email', { email: newEmail });
     const wrong = await ana.submit(asked, '/email/change', { code: '000000' });

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { GOOD_PASSWORD } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
+import { growStale } from '../support/stale-session.ts';
 import { createUserAgent } from '../support/user-agent.ts';
 import type { Page } from '../support/user-agent.ts';
 
@@ -45,16 +46,7 @@ export async function visitorOf(
     async submit(page: Page, action: string, fields: Record<string, string> = {}): Promise<Page> {
       return visitor.follow(await agent.submit(page, action, fields));
     },
-    /** As if the person had last proved who they are a while ago. */
-    async growStale(): Promise<void> {
-      await app
-        .db('user_sessions')
-        .where({ user_id: user.id })
-        .update({
-          authenticated_at: app.db.raw("authenticated_at - interval '6 minutes'"),
-          login_ts: app.db.raw('login_ts - 360'),
-        });
-    },
+    growStale: () => growStale(app.db, user.id),
   };
   return visitor;
 }

@@ -1,42 +1,32 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { GOOD_PASSWORD, startTestApp } from '../support/app.ts';
+import { startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
-import { migratedDatabase } from '../support/database.ts';
-import type { OwnDatabase } from '../support/database.ts';
-import { codeIn, linkIn, startSmtpSink } from '../support/smtp-sink.ts';
+import { startMailApp } from '../support/mail-app.ts';
+import type { MailApp } from '../support/mail-app.ts';
+import { codeIn, linkIn } from '../support/smtp-sink.ts';
 import type { SmtpSink } from '../support/smtp-sink.ts';
 
 const NEW_PASSWORD = 'seven wandering lighthouses hum';
 
 describe('one-time codes', () => {
-  let own: OwnDatabase;
+  let mailApp: MailApp;
   let sink: SmtpSink;
   let app: TestApp;
   let tenant: TestTenant;
+  let anyone: MailApp['anyone'];
+  let person: MailApp['person'];
 
   before(async () => {
-    own = await migratedDatabase();
-    sink = await startSmtpSink();
-    app = await startTestApp({ db: own.db, env: { SMTP_URL: sink.url } });
-    tenant = await app.tenant();
+    mailApp = await startMailApp();
+    ({ app, tenant, sink, anyone, person } = mailApp);
   });
 
-  after(async () => {
-    await app.close();
-    await sink.close();
-    await own.drop();
-  });
+  after(() => mailApp.close());
 
   const reset = () => app.services.passwordReset;
   const tokenOf = (link: string) => new URL(link).searchParams.get('token') ?? '';
   const wrong = (code: string) => String((Number(code) + 1) % 1_000_000).padStart(6, '0');
-  const anyone = () => ({ ...tenant.actor, type: 'anonymous' as const });
-
-  async function person() {
-    const email = `${randomBytes(4).toString('hex')}@example.com`;
-    return app.services.users.create(tenant.actor, { email, password: GOOD_PASSWORD });
-  }
 
   async function asked(binding = randomBytes(8).toString('hex')) {
     const user = await person();
@@ -82,7 +72,7 @@ describe('one-time codes', () => {
     );
 
     const done = outcomes.filter(({ status }) => status === 'fulfilled');
-    const events = await own.db('events').where({ type: 'user.password_reset', target_id: user.id });
+    const events = await app.db('events').where({ type: 'user.password_reset', target_id: user.id });
     assert.equal(done.length, 1);
     assert.equal(events.length, 1);
   });
@@ -113,9 +103,9 @@ describe('one-time codes', () => {
 
   it('end ten minutes after the mail was sent, and say so to who has the right one', async () => {
     const { binding, code, token } = await asked();
-    await own.db('mails').update({
+    await app.db('mails').update({
       status: 'sent',
-      sent_at: own.db.raw("now() - interval '601 seconds'"),
+      sent_at: app.db.raw("now() - interval '601 seconds'"),
     });
 
     const wrongOne = await reset().check(anyone(), { binding, code: wrong(code) });
@@ -131,11 +121,11 @@ describe('one-time codes', () => {
 
   it('do not grow old while their mail waits', async () => {
     const { binding, code } = await asked();
-    await own.db('mails').update({ status: 'queued', sent_at: null, next_attempt_at: '2099-01-01' });
-    await own
+    await app.db('mails').update({ status: 'queued', sent_at: null, next_attempt_at: '2099-01-01' });
+    await app
       .db('one_time_tokens')
       .whereNull('consumed_at')
-      .update({ created_at: own.db.raw("now() - interval '1 hour'") });
+      .update({ created_at: app.db.raw("now() - interval '1 hour'") });
 
     assert.equal((await reset().check(anyone(), { binding, code })).ok, true);
   });
@@ -156,7 +146,7 @@ describe('one-time codes', () => {
   it('are not in the database as they are', async () => {
     const { binding, code, token } = await asked();
 
-    const rows = await own.db('one_time_tokens').whereNotNull('code_mac');
+    const rows = await app.db('one_time_tokens').whereNotNull('code_mac');
     const everything = JSON.stringify(rows.map((row) => ({ ...row, text: String(row.code_mac) })));
 
     assert.ok(rows.length > 0);
@@ -199,7 +189,7 @@ describe('one-time codes', () => {
 
   it('count with the failures of the password where they sign in', async () => {
     const limited = await startTestApp({
-      db: own.db,
+      db: app.db,
       env: { SMTP_URL: sink.url, GATEHOUSE_RATE_LIMITS: 'on', GATEHOUSE_SIGN_IN_ATTEMPTS: '3' },
     });
     const user = await person();
