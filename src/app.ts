@@ -231,7 +231,13 @@ export function createApp(options: AppOptions): App {
   app.use(changePasswordRoutes().routes() as unknown as Koa.Middleware<RequestState>);
   if (services.mail.isAvailable) {
     const linkPages = createLinkPages({ views });
-    const links = linkRoutes({ ...services, csrf, pages: linkPages, passwordRules: services.passwordPolicy });
+    const links = linkRoutes({
+      ...services,
+      db,
+      csrf,
+      pages: linkPages,
+      passwordRules: services.passwordPolicy,
+    });
     app.use(links.routes() as unknown as Koa.Middleware<RequestState>);
   }
   app.use(landing().routes() as unknown as Koa.Middleware<RequestState>);

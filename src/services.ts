@@ -42,6 +42,7 @@ import { commonPasswords } from './users/common-passwords.ts';
 import { createPasswordHasher } from './users/password-hasher.ts';
 import { createPasswordPolicy } from './users/password-policy.ts';
 import { createPasswordSignIn } from './users/password-sign-in.ts';
+import { savedLocales } from './users/saved-locale.ts';
 import { createSignInAdmission } from './users/sign-in-admission.ts';
 import { createPreferenceService } from './users/preferences.ts';
 import { createUserActivity } from './users/user-activity.ts';
@@ -110,6 +111,7 @@ export function createServices({
     settings: config.mail,
     transport:
       config.mail?.smtpUrl === undefined ? undefined : createSmtpTransport(parseSmtpUrl(config.mail.smtpUrl)),
+    readerLocale: (trx, tenantId, recipient) => savedLocales(trx, tenantId).ofReader(recipient),
     log,
   });
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { forgetChoice } from '../i18n/locale-choice.ts';
 import { AppError } from '../lib/errors.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { doneOf } from './done.ts';
@@ -49,6 +50,11 @@ export function profileRoutes({ router, doors, show, users, locales, emailChange
           ({ path }) => FIELDS.find((name) => path === `/claims/${name}`) ?? [],
         );
         return showForm(ctx, portal, { values, faulty: named, status: 422 });
+      }
+      // What was chosen last holds: an older choice in this browser would hide it.
+      if (values.locale !== (portal.profile.claims.locale ?? '')) {
+        const { publicUrl } = ctx.state.tenantProvider.context;
+        forgetChoice(ctx, { secure: publicUrl.startsWith('https:') });
       }
       seeOther(ctx, `${portal.basePath}/profile?done=saved`);
     }),

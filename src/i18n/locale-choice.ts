@@ -30,13 +30,15 @@ export function saveChoice(
   { locale, over }: LocaleChoice,
   { secure }: { secure: boolean },
 ): void {
-  ctx.cookies.set(COOKIE, over === undefined ? locale : `${locale}.${over}`, {
-    httpOnly: true,
-    sameSite: 'lax',
-    secure,
-    path: '/',
-    maxAge: KEPT_MS,
-    signed: false,
-    overwrite: true,
-  });
+  const value = over === undefined ? locale : `${locale}.${over}`;
+  ctx.cookies.set(COOKIE, value, { ...optionsOf(secure), maxAge: KEPT_MS });
+}
+
+/** Something else was chosen that holds for this browser as well, such as the language of the account. */
+export function forgetChoice(ctx: Pick<AppContext, 'cookies'>, { secure }: { secure: boolean }): void {
+  ctx.cookies.set(COOKIE, null, optionsOf(secure));
+}
+
+function optionsOf(secure: boolean) {
+  return { httpOnly: true, sameSite: 'lax', secure, path: '/', signed: false, overwrite: true } as const;
 }

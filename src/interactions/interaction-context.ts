@@ -78,11 +78,13 @@ export async function loadInteraction(
       ...(accountId === undefined ? [] : [accountId]),
       ...remembered.map(({ id }) => id),
     ]);
-    const withAccess = (id: string) => people.find((user) => user.id === id && keepsAccess(user));
-    const sessionUser = accountId === undefined ? undefined : withAccess(accountId);
+    const personOf = (id: string) => people.find(({ user }) => user.id === id && keepsAccess(user));
+    const inSession = accountId === undefined ? undefined : personOf(accountId);
+    const sessionUser = inSession?.user;
+    ctx.state.language.learn({ account: inSession?.locale });
     const known = remembered.flatMap(({ id, lastUsedAt }) => {
-      const user = withAccess(id);
-      return user ? [{ user, lastUsedAt }] : [];
+      const person = personOf(id);
+      return person ? [{ user: person.user, lastUsedAt }] : [];
     });
     const demanded = demandedUser(interaction);
 

@@ -1,5 +1,6 @@
 import Router from '@koa/router';
 import { z } from 'zod';
+import type { Db } from '../db/database.ts';
 import { parseForm } from '../http/body.ts';
 import type { Csrf } from '../http/csrf.ts';
 import { anonymousActor } from '../http/request-state.ts';
@@ -14,6 +15,7 @@ import type { EmailVerification } from '../recovery/email-verification.ts';
 import type { PasswordReset } from '../recovery/password-reset.ts';
 import type { Invitations } from '../sign-up/invitation.ts';
 import type { PasswordRules } from '../users/password-policy.ts';
+import { savedLocales } from '../users/saved-locale.ts';
 import type { LinkEndLocals, LinkPages, OpenLinkLocals } from './link-pages.ts';
 import { initiateLoginUrl } from './restart.ts';
 
@@ -22,6 +24,7 @@ import { initiateLoginUrl } from './restart.ts';
  * for an invitation. Opening it shows a page; its button acts.
  */
 export interface LinkRoutesDeps {
+  db: Db;
   csrf: Csrf;
   pages: LinkPages;
   codes: OneTimeCodes;
@@ -50,7 +53,7 @@ const KINDS = new Set<CodePurpose>([
 ]);
 
 export function linkRoutes(deps: LinkRoutesDeps) {
-  const { csrf, pages, codes, passwordRules } = deps;
+  const { db, csrf, pages, codes, passwordRules } = deps;
   const router = new Router<TenantState>({ prefix: '/link' });
 
   router.get('/', async (ctx) => {
@@ -129,7 +132,7 @@ export function linkRoutes(deps: LinkRoutesDeps) {
   ): Promise<void> {
     const tenant = tenantOf(ctx);
     const { state, link } = await codes.inspect(tenant.id, token);
-    ctx.state.language.learn({ account: link?.context.locale });
+    await learnLanguage(ctx, link);
     if (!link || state !== 'open') {
       // Also for a link that never was: it tells a stranger nothing.
       return showEnd(ctx, 410, state === 'used' ? 'used' : 'expired', link, token);
@@ -156,7 +159,7 @@ export function linkRoutes(deps: LinkRoutesDeps) {
     link: ProvedCode | undefined,
     token = '',
   ): Promise<void> {
-    ctx.state.language.learn({ account: link?.context.locale });
+    await learnLanguage(ctx, link);
     const action = `${mountPathOf(ctx)}/link/renew`;
     const isInvitation = kind === 'expired' && (link === undefined || link.purpose === 'invitation');
     ctx.status = status;
@@ -167,6 +170,14 @@ export function linkRoutes(deps: LinkRoutesDeps) {
       app: await appOf(ctx, link?.context.clientId),
       renew: isInvitation ? { form: { action, csrf: csrf.token(bindingOf(token)) }, token } : null,
     });
+  }
+
+  /** As the mail was: what its reader saved, else where it was asked for. */
+  async function learnLanguage(ctx: TenantRequestContext, link: ProvedCode | undefined): Promise<void> {
+    if (!link) return;
+    const saved =
+      link.userId === undefined ? undefined : await savedLocales(db, tenantOf(ctx).id).of(link.userId);
+    ctx.state.language.learn({ account: saved ?? link.context.locale });
   }
 
   async function appOf(ctx: TenantRequestContext, clientId: string | undefined) {

@@ -11,7 +11,6 @@ import { currentUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import { ROUTES } from '../oidc/configuration/features.ts';
 import type { EngineErrorOut, OidcScreens } from '../oidc/oidc-screens.ts';
 import type { TenantContext } from '../oidc/provider-deps.ts';
-import type { User } from '../users/user.ts';
 import { userStore } from '../users/user-store.ts';
 import { loginStateStore } from './login-state.ts';
 import type { InteractionPages } from './pages.ts';
@@ -73,9 +72,9 @@ export function createScreens(deps: {
       const { tenant } = context;
       const { session, client } = ctx.oidc;
       const accountId = session?.accountId;
-      const user = await findUser(context, accountId);
+      const { user, locale } = (await findPerson(context, accountId)) ?? {};
       ctx.type = 'html';
-      ctx.body = pages.signOutPage(languageOf(ctx), {
+      ctx.body = pages.signOutPage(languageOf(ctx, locale), {
         tenant,
         account: user ? { email: user.email } : null,
         app: client ? { name: client.clientName ?? client.clientId } : null,
@@ -90,11 +89,12 @@ export function createScreens(deps: {
       const { tenant, directory, issuer } = context;
       const { client, provider } = ctx.oidc;
       // Who only leaves the app, or thinks better of it, ends here as well.
-      const stays = await findUser(context, (await provider.Session.get(ctx)).accountId);
+      const { user: stays, locale } =
+        (await findPerson(context, (await provider.Session.get(ctx)).accountId)) ?? {};
       const { metadata } = (client && (await directory.client(client.clientId))) ?? {};
       const [url, signInHref] = [metadata?.['client_uri'], metadata?.['initiate_login_uri']];
       ctx.type = 'html';
-      ctx.body = pages.signedOutPage(languageOf(ctx), {
+      ctx.body = pages.signedOutPage(languageOf(ctx, locale), {
         tenant,
         account: stays ? { email: stays.email } : null,
         app: client
@@ -107,9 +107,13 @@ export function createScreens(deps: {
   };
 }
 
-/** What the engine has parsed, of authorization and of sign-out requests. */
-function languageOf(ctx: KoaContextWithOIDC): RequestLanguage {
+/**
+ * What the engine has parsed, of authorization and of sign-out requests.
+ * @param saved of who is signed in
+ */
+function languageOf(ctx: KoaContextWithOIDC, saved?: string): RequestLanguage {
   const language = requestLanguageOf(ctx);
+  language.learn({ account: saved });
   const uiLocales = ctx.oidc?.params?.['ui_locales'];
   if (typeof uiLocales === 'string') language.learn({ uiLocales });
   return language;
@@ -119,9 +123,10 @@ function backText({ t }: Translator, app: string | undefined): string {
   return app === undefined ? t('interactions.back_to_the_app') : t('interactions.back_to_app', { app });
 }
 
-async function findUser({ db, tenant }: TenantContext, id: string | undefined): Promise<User | undefined> {
+async function findPerson({ db, tenant }: TenantContext, id: string | undefined) {
   if (id === undefined) return undefined;
-  return userStore((await currentUnitOfWork()?.reader()) ?? db, tenant.id).find(id);
+  const [person] = await userStore((await currentUnitOfWork()?.reader()) ?? db, tenant.id).findAll([id]);
+  return person;
 }
 
 /** The request as it can be made again: after validation, with what came by request object or default filled in. */

@@ -12,8 +12,19 @@ import { dataPlace, mailStore } from './mail-store.ts';
  */
 export type EnqueueMail = (trx: Db, mail: NewMail) => Promise<EnqueueOutcome>;
 
-/** @param wake called after the commit, so that the mail need not wait for the next look at the table */
-export function createMailOutbox({ sealer, wake }: { sealer: Sealer; wake: () => void }): EnqueueMail {
+/** @returns what the reader of an address saved as their language, if somebody has that address */
+export type ReaderLocale = (trx: Db, tenantId: string, recipient: string) => Promise<string | undefined>;
+
+/** @param deps.wake called after the commit, so that the mail need not wait for the next look at the table */
+export function createMailOutbox({
+  sealer,
+  readerLocale,
+  wake,
+}: {
+  sealer: Sealer;
+  readerLocale: ReaderLocale;
+  wake: () => void;
+}): EnqueueMail {
   return async (trx, mail) => {
     const store = mailStore(trx, mail.tenantId);
     if (mail.isRequested) {
@@ -26,7 +37,7 @@ export function createMailOutbox({ sealer, wake }: { sealer: Sealer; wake: () =>
       id,
       recipient: mail.recipient,
       template: mail.template,
-      locale: mail.locale,
+      locale: (await readerLocale(trx, mail.tenantId, mail.recipient)) ?? mail.locale,
       dataSealed: sealer.seal(JSON.stringify(mail.data), dataPlace(id)),
       idempotencyKey,
       isRequested: mail.isRequested,

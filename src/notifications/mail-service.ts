@@ -6,6 +6,7 @@ import type { Tenant } from '../tenants/tenant.ts';
 import type { Mailbox, MailTransport } from './mail.ts';
 import { createMailDelivery } from './mail-delivery.ts';
 import { createMailOutbox } from './mail-outbox.ts';
+import type { ReaderLocale } from './mail-outbox.ts';
 import { parseMailbox } from './mailbox.ts';
 import { createMailRenderer } from './render-mail.ts';
 
@@ -22,6 +23,7 @@ export function createMailService({
   translations,
   settings,
   transport,
+  readerLocale,
   log,
 }: {
   db: Db;
@@ -29,6 +31,7 @@ export function createMailService({
   translations: Translations;
   settings: { from: string } | undefined;
   transport: MailTransport | undefined;
+  readerLocale: ReaderLocale;
   log: Logger;
 }) {
   const render = createMailRenderer({ translations });
@@ -46,7 +49,7 @@ export function createMailService({
     isAvailable: settings !== undefined,
     /** Whether mails end in the development inbox. */
     hasInbox: settings !== undefined && transport === undefined,
-    enqueue: createMailOutbox({ sealer, wake: () => delivery.wake() }),
+    enqueue: createMailOutbox({ sealer, readerLocale, wake: () => delivery.wake() }),
     delivery,
     render,
   };

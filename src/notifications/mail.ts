@@ -4,7 +4,7 @@ export interface NewMail {
   /** One address as `parseEmail` returns it. */
   recipient: string;
   template: MailTemplate;
-  /** BCP 47. */
+  /** BCP 47; unless the reader has an account and saved another there. */
   locale: string;
   data: MailData;
   /** A second mail under the same key is not made. Default: every mail is one of its own. */

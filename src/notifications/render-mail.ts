@@ -1,3 +1,4 @@
+import { matchLocale } from '../i18n/negotiate.ts';
 import { SOURCE_LOCALE } from '../i18n/translations.ts';
 import type { Translations } from '../i18n/translations.ts';
 import type { MailData, MailTemplate, RenderedMail } from './mail.ts';
@@ -28,9 +29,8 @@ export function createMailRenderer({ translations }: { translations: Translation
     { template, locale, recipient }: { template: MailTemplate; locale: string; recipient: string },
     data: MailData,
   ): RenderedMail => {
-    // A language can have gone since the mail was made.
-    const isKnown = translations.locales.includes(locale);
-    const language = translations.for(isKnown ? locale : SOURCE_LOCALE);
+    // A language can have gone since the mail was made, and people may have saved a variant of one.
+    const language = translations.for(matchLocale(locale, translations.locales) ?? SOURCE_LOCALE);
     const { t } = language;
     const { code, url } = data;
     const values = { tenant: tenant.name, address: data.address ?? recipient };

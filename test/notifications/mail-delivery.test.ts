@@ -41,6 +41,9 @@ describe('mail delivery', () => {
     await own.drop();
   });
 
+  /** What readers saved as their language, by address. */
+  const saved: Record<string, string> = { 'marie@example.com': 'fr-CA' };
+
   function service(url = sink.url): MailService {
     return createMailService({
       db,
@@ -48,6 +51,7 @@ describe('mail delivery', () => {
       translations,
       settings: { from: 'no-reply@acme.example' },
       transport: createSmtpTransport(parseSmtpUrl(url)),
+      readerLocale: async (_trx, _tenantId, recipient) => saved[recipient],
       log: memoryLog().log,
     });
   }
@@ -101,6 +105,18 @@ describe('mail delivery', () => {
     assert.doesNotMatch(JSON.stringify(before), /482913|token=abc/);
     assert.equal(after.status, 'sent');
     assert.equal(after.data_sealed, null);
+  });
+
+  it('writes in the language that the reader saved, else in that of whoever asked', async () => {
+    await enqueue({ locale: 'de-AT' });
+    await enqueue({ locale: 'de-AT', recipient: 'marie@example.com' });
+    await mail.delivery.deliverDue();
+
+    const subjects = sink.mails.map(({ parsed }) => parsed.subject);
+    assert.deepEqual(
+      new Set(subjects),
+      new Set(['Passwort für Acme zurücksetzen', 'Réinitialiser votre mot de passe Acme']),
+    );
   });
 
   it('writes every mail in every language', async () => {

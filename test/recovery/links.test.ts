@@ -1,43 +1,33 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { GOOD_PASSWORD, startTestApp } from '../support/app.ts';
+import { GOOD_PASSWORD } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
 import { axeViolations, newPage } from '../support/browser.ts';
-import { migratedDatabase } from '../support/database.ts';
-import type { OwnDatabase } from '../support/database.ts';
-import { codeIn, linkIn, startSmtpSink } from '../support/smtp-sink.ts';
+import { newAddress, startMailApp } from '../support/mail-app.ts';
+import type { MailApp } from '../support/mail-app.ts';
+import { codeIn, linkIn } from '../support/smtp-sink.ts';
 import type { SmtpSink } from '../support/smtp-sink.ts';
 import { createUserAgent } from '../support/user-agent.ts';
 
 const NEW_PASSWORD = 'seven wandering lighthouses hum';
 
 describe('the link of a mail, opened anywhere', () => {
-  let own: OwnDatabase;
+  let mailApp: MailApp;
   let sink: SmtpSink;
   let app: TestApp;
   let tenant: TestTenant;
+  let anyone: MailApp['anyone'];
+  let person: MailApp['person'];
 
   before(async () => {
-    own = await migratedDatabase();
-    sink = await startSmtpSink();
-    app = await startTestApp({ db: own.db, env: { SMTP_URL: sink.url } });
-    tenant = await app.tenant();
+    mailApp = await startMailApp();
+    ({ app, tenant, sink, anyone, person } = mailApp);
   });
 
-  after(async () => {
-    await app.close();
-    await sink.close();
-    await own.drop();
-  });
+  after(() => mailApp.close());
 
-  const anyone = () => ({ ...tenant.actor, type: 'anonymous' as const });
-  const newAddress = () => `${randomBytes(4).toString('hex')}@example.com`;
   const signsIn = async (email: string, password: string) =>
     (await app.services.passwordSignIn.verify(anyone(), { email, password })).ok;
-
-  async function person() {
-    return app.services.users.create(tenant.actor, { email: newAddress(), password: GOOD_PASSWORD });
-  }
 
   async function resetLink() {
     const user = await person();
@@ -121,11 +111,11 @@ describe('the link of a mail, opened anywhere', () => {
   }
 
   async function snapshot() {
-    const tokens = await own
+    const tokens = await app
       .db('one_time_tokens')
       .orderBy('id')
       .select('id', 'tries', 'proved_at', 'consumed_at', 'expires_at');
-    const [{ count }] = (await own.db('events').count()) as [{ count: string }];
+    const [{ count }] = (await app.db('events').count()) as [{ count: string }];
     return { tokens, count };
   }
 
@@ -179,8 +169,8 @@ describe('the link of a mail, opened anywhere', () => {
 
   it('of an invitation is renewed by one button once it has expired, and tells strangers nothing', async () => {
     const { user, link } = await invitationLink();
-    await own.db('one_time_tokens').where({ user_id: user.id }).update({ created_at: '2020-01-01' });
-    await own.db('mails').where({ recipient: user.email }).update({ status: 'sent', sent_at: '2020-01-01' });
+    await app.db('one_time_tokens').where({ user_id: user.id }).update({ created_at: '2020-01-01' });
+    await app.db('mails').where({ recipient: user.email }).update({ status: 'sent', sent_at: '2020-01-01' });
     const before = sink.mails.length;
     const agent = createUserAgent();
 
@@ -198,6 +188,19 @@ describe('the link of a mail, opened anywhere', () => {
     assert.equal(stranger.status, 410);
     assert.deepEqual([answer.status, answer.location], [renewed.status, renewed.location]);
     assert.equal(sink.mails.length, before + 1);
+  });
+
+  it('speaks the language that its reader saved, as the mail does, wherever it was asked for', async () => {
+    const email = newAddress();
+    const claims = { locale: 'fr-CA' };
+    await app.services.users.create(tenant.actor, { email, password: GOOD_PASSWORD, claims });
+    await app.services.passwordReset.start(anyone(), { email, binding: 'x', locale: 'de' });
+    const mail = await sink.mailTo(email);
+
+    const page = await createUserAgent().get(linkIn(mail));
+
+    assert.match(mail.parsed.subject ?? '', /mot de passe/);
+    assert.match(page.body, /<html lang="fr"/);
   });
 
   it('ends the invitation before when another is sent, and refuses who has an account', async () => {
