@@ -19,16 +19,16 @@ const EVENTS_SHOWN = 5;
 /** The password, and what happened lately that matters for the account's safety. */
 export function securityRoutes(deps: SectionDeps): void {
   const { router, doors, show, db, sessions, passwordPolicy } = deps;
-  const changePassword = createPasswordChange(deps);
+  const passwords = createPasswordChange(deps);
 
   router.get(
     '/security',
     doors.page(async (ctx, portal) => {
       const { actor, user, sessionUid } = portal;
-      const [events, open, hasPassword] = await Promise.all([
+      const [events, open, isPasswordSet] = await Promise.all([
         userEvents(db, actor.tenantId).list(user.id, { limit: EVENTS_LOOKED_AT }),
         sessions.list(actor, user.id, sessionUid),
-        passwordStore(db, actor.tenantId).exists(user.id),
+        hasPassword(portal),
       ]);
       const translator = ctx.state.language.translator();
       show(ctx, portal, {
@@ -39,9 +39,9 @@ export function securityRoutes(deps: SectionDeps): void {
             .filter(({ type }) => SECURITY_EVENTS.test(type))
             .slice(0, EVENTS_SHOWN)
             .map((event) => presentEvent(event, translator)),
-          hasPassword,
+          hasPassword: isPasswordSet,
           otherSessions: open.filter(({ isCurrent }) => !isCurrent).length,
-          done: doneOf(ctx, ['password', 'others']),
+          done: doneOf(ctx, ['password', 'first-password', 'others']),
         },
       });
     }),
@@ -50,7 +50,10 @@ export function securityRoutes(deps: SectionDeps): void {
   // The page asks for the password itself, so signing in again before would be asking twice.
   router.get(
     '/security/password',
-    doors.page((ctx, portal) => showForm(ctx, portal, {})),
+    doors.page(async (ctx, portal) => {
+      if (await hasPassword(portal)) showForm(ctx, portal, {});
+      else seeOther(ctx, `${portal.basePath}/security/first-password`);
+    }),
   );
 
   router.post(
@@ -66,7 +69,7 @@ export function securityRoutes(deps: SectionDeps): void {
           return showForm(ctx, portal, { status: 422, current: t('account.password.current_missing') });
         }
         try {
-          const outcome = await changePassword(portal, {
+          const outcome = await passwords.change(portal, {
             current,
             next: password,
             locale: translator.locale,
@@ -88,6 +91,39 @@ export function securityRoutes(deps: SectionDeps): void {
     ),
   );
 
+  router.get(
+    '/security/first-password',
+    doors.page(
+      async (ctx, portal) => {
+        if (await hasPassword(portal)) seeOther(ctx, `${portal.basePath}/security/password`);
+        else showForm(ctx, portal, { isFirst: true });
+      },
+      { isSensitive: true },
+    ),
+  );
+
+  router.post(
+    '/security/first-password',
+    doors.form(
+      {
+        fields: { password: z.string().default('') },
+        page: '/security/first-password',
+        isSensitive: true,
+      },
+      async (ctx, portal, { password }) => {
+        const { locale } = ctx.state.language.translator();
+        try {
+          const isSet = await passwords.chooseFirst(portal, { password, locale });
+          seeOther(ctx, `${portal.basePath}/security${isSet ? '?done=first-password' : '/password'}`);
+        } catch (err) {
+          const fault = passwordFault(err, ctx);
+          if (fault === undefined) throw err;
+          showForm(ctx, portal, { status: 422, password: fault, isFirst: true });
+        }
+      },
+    ),
+  );
+
   // Offered after the password was changed (ASVS 7.4.3).
   router.post(
     '/security/sign-out-others',
@@ -97,19 +133,32 @@ export function securityRoutes(deps: SectionDeps): void {
     }),
   );
 
+  function hasPassword({ actor, user }: Portal): Promise<boolean> {
+    return passwordStore(db, actor.tenantId).exists(user.id);
+  }
+
   function showForm(
     ctx: TenantRequestContext,
     portal: Portal,
-    { status = 200, ...errors }: { status?: number; current?: string; password?: string },
+    { status = 200, isFirst = false, ...errors }: FormState,
   ): void {
     const { minLength, maxLength } = passwordPolicy;
     show(ctx, portal, {
       view: 'password',
       section: 'security',
       status,
-      locals: { errors, rules: { minLength, maxLength } },
+      locals: { errors, isFirst, rules: { minLength, maxLength } },
     });
   }
+}
+
+interface FormState {
+  status?: number;
+  /** There is no password to ask for. */
+  isFirst?: boolean;
+  /** What is wrong with the fields. */
+  current?: string;
+  password?: string;
 }
 
 function passwordFault(err: unknown, ctx: TenantRequestContext): string | undefined {

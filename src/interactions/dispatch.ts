@@ -17,6 +17,8 @@ export interface Situation {
   offersSignUp: boolean;
   /** Who is signed in, and has to prove it again. */
   sessionEmail: string | undefined;
+  /** They have no password, so a mailed code is all they can prove it with. */
+  provesByCode: boolean;
 }
 
 /**
@@ -26,7 +28,7 @@ export interface Situation {
 export function firstScreen(situation: Situation): Screen {
   if (situation.prompt === 'consent') return 'consent';
   if (situation.prompt === 'create' && situation.offersSignUp) return 'sign_up';
-  if (startingEmail({}, situation) !== undefined) return 'password';
+  if (startingEmail({}, situation) !== undefined) return situation.provesByCode ? 'email_code' : 'password';
   return situation.knowsAccounts ? 'accounts' : 'identifier';
 }
 
@@ -83,7 +85,7 @@ export function startingEmail(
   return email ?? (prompt === 'login' ? (sessionEmail ?? loginHint) : undefined);
 }
 
-/** Whether the password is only to prove again who is signed in already. */
+/** Whether the answer is only to prove again who is signed in already. */
 export function isConfirmation(email: string, { prompt, sessionEmail }: Situation): boolean {
   return prompt === 'login' && email === sessionEmail;
 }

@@ -13,6 +13,7 @@ import { inUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import { anonymousActor } from '../http/request-state.ts';
 import type { Clock } from '../lib/clock.ts';
 import { parseEmail } from '../users/email-address.ts';
+import { passwordStore } from '../users/password-store.ts';
 import { userStore } from '../users/user-store.ts';
 import { keepsAccess } from '../users/user.ts';
 import type { User } from '../users/user.ts';
@@ -87,6 +88,7 @@ export async function loadInteraction(
       return person ? [{ user: person.user, lastUsedAt }] : [];
     });
     const demanded = demandedUser(interaction);
+    const confirming = demanded === undefined ? sessionUser : undefined;
 
     return {
       tenantProvider,
@@ -103,7 +105,13 @@ export async function loadInteraction(
           parseEmail(textOf(interaction.params['login_hint'])),
         knowsAccounts: known.length > 0,
         offersSignUp: mailed !== undefined && tenant.settings.signUp !== 'off',
-        sessionEmail: demanded === undefined ? sessionUser?.email : undefined,
+        sessionEmail: confirming?.email,
+        provesByCode:
+          confirming !== undefined &&
+          interaction.prompt.name === 'login' &&
+          mailed !== undefined &&
+          tenant.settings.magicLink &&
+          !(await passwordStore(db, tenant.id).exists(confirming.id)),
       },
       app: { id: clientId, name: appName(ctx, clientId, client) },
       sessionUser,

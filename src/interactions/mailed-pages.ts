@@ -9,6 +9,8 @@ import type { Form, Purpose } from './pages.ts';
 
 export interface SendLocals extends Purpose {
   kind: 'forgot' | 'email_code' | 'sign_up';
+  /** The person is signed in and has to prove it again. */
+  isConfirmation: boolean;
   /** Posts `email`, except for `email_code`, whose address is fixed. */
   form: Form;
   email: string;

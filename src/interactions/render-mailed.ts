@@ -3,7 +3,7 @@ import { allowFormAction } from '../http/security-headers.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import type { PasswordRules } from '../users/password-policy.ts';
-import { pathOf, startingEmail } from './dispatch.ts';
+import { isConfirmation, pathOf, startingEmail } from './dispatch.ts';
 import type { InteractionContext } from './interaction-context.ts';
 import type { MailedPages } from './mailed-pages.ts';
 import { RESEND_SECONDS } from './mailed-state.ts';
@@ -41,16 +41,19 @@ export function renderMailed(
   switch (screen) {
     case 'forgot':
     case 'email_code':
-    case 'sign_up':
+    case 'sign_up': {
+      const address = startingEmail(state, situation) ?? '';
       ctx.body = pages.sendPage(language, {
         ...common,
         kind: screen,
+        isConfirmation: screen === 'email_code' && isConfirmation(address, situation),
         form: form(path(screen)),
-        email: state.typed ?? startingEmail(state, situation) ?? situation.loginHint ?? '',
+        email: state.typed ?? (address || (situation.loginHint ?? '')),
         changeHref: pathOf('identifier', basePath),
         signInHref: pathOf('identifier', basePath),
       });
       return;
+    }
     case 'code': {
       const { purpose = 'sign_in', sentAt = 0 } = state.mailed ?? {};
       const changes = {

@@ -10,6 +10,7 @@ const NEW_PASSWORD = 'velvet harbour tundra nine';
 const PAGES = ['', '/security', '/security/password', '/devices', '/apps', '/activity'];
 const FORMS = [
   ['/security/password', '/security/password'],
+  ['/security/first-password', '/security/first-password'],
   ['/security/sign-out-others', '/security'],
   ['/devices/sign-out', '/devices'],
   ['/devices/sign-out-others', '/devices'],
