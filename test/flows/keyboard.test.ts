@@ -3,6 +3,7 @@ import type { Page } from 'playwright-core';
 import {
   allow,
   arrival,
+  bothWays,
   GOOD_PASSWORD,
   heading,
   openPage,
@@ -72,6 +73,27 @@ describe('with the keyboard alone', function () {
       });
     }
   }
+
+  bothWays('one changes the password', async (javaScript) => {
+    const [page, party] = [await openPage({ javaScript }), await world.party()];
+    await page.goto(`${world.tenant.issuer}/account/security/password`);
+    await heading(page, 'Sign in');
+    await page.keyboard.type(party.user.email);
+    await page.keyboard.press('Enter');
+    await heading(page, 'Enter your password');
+    await page.keyboard.type(GOOD_PASSWORD);
+    await page.keyboard.press('Enter');
+
+    await heading(page, 'Change password');
+    await tabTo(page, /^Current password/);
+    await page.keyboard.type(GOOD_PASSWORD);
+    await tabTo(page, /^New password/);
+    await page.keyboard.type('velvet harbour tundra nine');
+    await tabTo(page, /^Change password/);
+    await page.keyboard.press('Enter');
+
+    await page.getByRole('alert').getByText('Your password was changed.').waitFor();
+  });
 
   it('one shows the password and hides it again, and it is not sent by that', async () => {
     const [page, party] = [await openPage(), await world.party()];

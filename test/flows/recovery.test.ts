@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { linkIn } from '../support/smtp-sink.ts';
-import { giveCode, startMailWorld } from './mail-world.ts';
+import { askForCode, giveCode, startMailWorld } from './mail-world.ts';
 import type { MailWorld } from './mail-world.ts';
 import {
   allow,
   arrival,
+  bothWays,
   giveEmail,
   givePassword,
   heading,
   inspect,
+  look,
   openPage,
   signIn,
   TIMEOUT_MS,
@@ -26,52 +28,60 @@ describe('a forgotten password', function () {
 
   after(() => world.close());
 
-  /** At the page that asks for the code. */
-  async function ask(options: Parameters<typeof openPage>[0] = {}) {
-    const [page, party] = [await openPage(options), await world.party()];
-    await party.start(page);
-    await giveEmail(page, party.user.email);
-    await heading(page, 'Enter your password');
-    await page.getByRole('link', { name: 'Reset your password' }).click();
-    await heading(page, 'Reset your password');
-    assert.equal(await page.getByLabel('Email').inputValue(), party.user.email);
-    await page.getByRole('button', { name: 'Send code' }).click();
-    await heading(page, 'Check your email');
-    return { page, party };
-  }
+  const ask = (options?: Parameters<typeof askForCode>[2]) =>
+    askForCode(world, { link: 'Reset your password', title: 'Reset your password' }, options);
 
-  for (const javaScript of [true, false]) {
-    it(`is replaced by way of a code, and leads back into the app, ${javaScript ? 'with' : 'without'} JavaScript`, async () => {
-      const { page, party } = await ask({ javaScript });
+  bothWays('is replaced by way of a code, and leads back into the app', async (javaScript) => {
+    const { page, party } = await ask({ javaScript });
 
-      await giveCode(page, await world.codeTo(party.user.email));
-      await heading(page, 'Choose a new password');
-      assert.equal(await page.getByLabel('Sign out everywhere else').isChecked(), true);
-      await page.getByLabel('New password').fill(NEW_PASSWORD);
-      await page.getByRole('button', { name: 'Save and sign in' }).click();
-      await allow(page);
-      assert.ok((await arrival(page, world))['code']);
+    await giveCode(page, await world.codeTo(party.user.email));
+    await heading(page, 'Choose a new password');
+    assert.equal(await page.getByLabel('Sign out everywhere else').isChecked(), true);
+    const before = world.sink.mails.length;
+    await page.getByLabel('New password').fill(NEW_PASSWORD);
+    await page.getByRole('button', { name: 'Save and sign in' }).click();
+    await allow(page);
+    assert.ok((await arrival(page, world))['code']);
 
-      const notice = await world.sink.mailTo(party.user.email, world.sink.mails.length - 1);
-      assert.match(notice.parsed.subject ?? '', /password was changed/);
-      const again = await openPage();
-      await party.start(again);
-      await signIn(again, party.user.email);
-      await again.getByRole('alert').waitFor();
-      await givePassword(again, NEW_PASSWORD);
-      assert.ok((await arrival(again, world))['code']);
-    });
-  }
+    const notice = await world.sink.mailTo(party.user.email, before);
+    assert.match(notice.parsed.subject ?? '', /password was changed/);
+    const again = await openPage();
+    await party.start(again);
+    await signIn(again, party.user.email);
+    await again.getByRole('alert').waitFor();
+    await givePassword(again, NEW_PASSWORD);
+    assert.ok((await arrival(again, world))['code']);
+  });
 
-  it('is replaced by way of the link in the same browser, whose page alone does nothing', async () => {
-    const { page, party } = await ask();
+  bothWays('is replaced by way of the link on another device', async (javaScript) => {
+    const { page, party } = await ask({ javaScript });
+    const phone = await openPage({ javaScript, width: 360 });
+
+    await phone.goto(linkIn(await world.sink.mailTo(party.user.email)));
+    await heading(phone, 'Choose a new password');
+    await look(phone, 'recovery-elsewhere');
+    await phone.getByLabel('New password').fill(NEW_PASSWORD);
+    await phone.getByRole('button', { name: 'Save the password' }).click();
+    await heading(phone, 'Your password is changed');
+    await look(phone, 'recovery-elsewhere-done');
+    // Where it was asked for, the page that waits for the code does not know yet.
+    await page.getByRole('link', { name: 'Use another address' }).click();
+    await page.getByRole('link', { name: 'Sign in instead' }).click();
+    await signIn(page, party.user.email, NEW_PASSWORD);
+    await allow(page);
+
+    assert.ok((await arrival(page, world))['code']);
+  });
+
+  bothWays('is replaced by way of the link in the same browser', async (javaScript) => {
+    const { page, party } = await ask({ javaScript });
     const link = linkIn(await world.sink.mailTo(party.user.email));
     await fetch(link, { redirect: 'manual' });
 
     const tab = await page.context().newPage();
     await tab.goto(link);
     await heading(tab, 'Continue here');
-    await inspect(tab, 'recovery-link');
+    await look(tab, 'recovery-link');
     await tab.reload();
     await tab.getByRole('button', { name: 'Continue' }).click();
     await heading(tab, 'Choose a new password');

@@ -3,7 +3,7 @@ import type { Page } from 'playwright-core';
 import { linkIn } from '../support/smtp-sink.ts';
 import { giveCode, startMailWorld } from './mail-world.ts';
 import type { MailWorld } from './mail-world.ts';
-import { allow, arrival, giveEmail, heading, inspect, openPage, TIMEOUT_MS } from './support.ts';
+import { allow, arrival, bothWays, heading, inspect, openPage, TIMEOUT_MS } from './support.ts';
 
 const PASSWORD = 'seven wandering lighthouses hum';
 
@@ -33,28 +33,42 @@ describe('signing up', function () {
 
   const usersAt = (email: string) => world.app.db('users').whereRaw('lower(email) = lower(?)', [email]);
 
-  for (const javaScript of [true, false]) {
-    it(`makes an account with a proved address and leads back into the app, ${javaScript ? 'with' : 'without'} JavaScript`, async () => {
-      const [page, party] = [await openPage({ javaScript }), await world.party()];
-      const email = `new-${javaScript}@example.com`;
-      await party.start(page, { scope: 'openid email profile' });
-      await page.getByRole('link', { name: 'Create an account' }).click();
-      await giveAddress(page, email);
-      const before = (await usersAt(email)).length;
+  bothWays('makes an account with a proved address and leads back into the app', async (javaScript) => {
+    const [page, party] = [await openPage({ javaScript }), await world.party()];
+    const email = `new-${javaScript}@example.com`;
+    await party.start(page, { scope: 'openid email profile' });
+    await page.getByRole('link', { name: 'Create an account' }).click();
+    await giveAddress(page, email);
+    const before = (await usersAt(email)).length;
 
-      await giveCode(page, await world.codeTo(email));
-      await giveProfile(page);
-      await allow(page);
-      const { code = '' } = await arrival(page, world);
-      const tokens = await party.redeem(code);
+    await giveCode(page, await world.codeTo(email));
+    await giveProfile(page);
+    await allow(page);
+    const { code = '' } = await arrival(page, world);
+    const tokens = await party.redeem(code);
 
-      const [user] = await usersAt(email);
-      assert.equal(before, 0);
-      assert.equal(user.status, 'active');
-      assert.ok(user.email_verified_at);
-      assert.ok(tokens.body.id_token);
-    });
-  }
+    const [user] = await usersAt(email);
+    assert.equal(before, 0);
+    assert.equal(user.status, 'active');
+    assert.ok(user.email_verified_at);
+    assert.ok(tokens.body.id_token);
+  });
+
+  bothWays('goes on by the link of the mail as well', async (javaScript) => {
+    const [page, party] = [await openPage({ javaScript }), await world.party()];
+    const email = `link-${javaScript}@example.com`;
+    await party.start(page, { prompt: 'create' });
+    await giveAddress(page, email);
+
+    await page.goto(linkIn(await world.sink.mailTo(email)));
+    await heading(page, 'Continue here');
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await giveProfile(page);
+    await allow(page);
+
+    assert.ok((await arrival(page, world))['code']);
+    assert.ok((await usersAt(email))[0].email_verified_at);
+  });
 
   it('begins where the app asks for it (prompt=create), and ends there', async () => {
     const [page, party] = [await openPage(), await world.party()];
@@ -176,76 +190,4 @@ describe('signing up', function () {
       });
     }
   }
-});
-
-describe('signing in by a mailed code', function () {
-  this.timeout(TIMEOUT_MS);
-  let world: MailWorld;
-
-  before(async () => {
-    world = await startMailWorld();
-  });
-
-  after(() => world.close());
-
-  async function ask(options: Parameters<typeof openPage>[0] = {}) {
-    const [page, party] = [await openPage(options), await world.party()];
-    await party.start(page);
-    await giveEmail(page, party.user.email);
-    await heading(page, 'Enter your password');
-    await page.getByRole('link', { name: 'Email me a code instead' }).click();
-    await heading(page, 'Sign in with a code');
-    await inspectIf(page, options.javaScript !== false, 'sign-in-code-send');
-    await page.getByRole('button', { name: 'Send code' }).click();
-    await heading(page, 'Check your email');
-    return { page, party };
-  }
-
-  const inspectIf = async (page: Page, isPossible: boolean, name: string) => {
-    if (isPossible) await inspect(page, name);
-  };
-
-  for (const javaScript of [true, false]) {
-    it(`leads back into the app, ${javaScript ? 'with' : 'without'} JavaScript`, async () => {
-      const { page, party } = await ask({ javaScript });
-
-      await giveCode(page, await world.codeTo(party.user.email));
-      await allow(page);
-
-      assert.ok((await arrival(page, world))['code']);
-      const login = await world.app
-        .db('events')
-        .where({ type: 'user.login', target_id: party.user.id })
-        .first();
-      assert.deepEqual(login.data.amr, ['otp']);
-    });
-  }
-
-  it('goes by the link as well, where it was asked for; elsewhere the link tells what to do', async () => {
-    const { page, party } = await ask();
-    const link = linkIn(await world.sink.mailTo(party.user.email));
-
-    const elsewhere = await openPage();
-    await elsewhere.goto(link);
-    await heading(elsewhere, 'Go back to where you began');
-    await inspect(elsewhere, 'link-elsewhere');
-    await page.goto(link);
-    await page.getByRole('button', { name: 'Continue' }).click();
-    await allow(page);
-
-    assert.ok((await arrival(page, world))['code']);
-  });
-
-  it('is not offered where the tenant does not want it', async () => {
-    const { tenant, party } = await world.elsewhere();
-    await world.app.services.tenants.update(tenant.actor, tenant.tenant.slug, {
-      settings: { magicLink: false },
-    });
-    const [page, someone] = [await openPage(), await party()];
-    await someone.start(page);
-    await giveEmail(page, someone.user.email);
-    await heading(page, 'Enter your password');
-
-    assert.equal(await page.getByRole('link', { name: 'Email me a code instead' }).count(), 0);
-  });
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { GOOD_PASSWORD, startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
-import { axeViolations, faultsOf, newContext } from '../support/browser.ts';
+import { axeViolations, faultsOf, newContext, runsJavaScript } from '../support/browser.ts';
 import type { BrowserOptions } from '../support/browser.ts';
 import { cleanUpAfterEachTest } from '../support/cleanup.ts';
 import { startLoopbackServer } from '../support/loopback-server.ts';
@@ -160,6 +160,33 @@ export async function signInAndAllow(
   await signIn(page, party.user.email);
   await allow(page);
   return arrival(page, world);
+}
+
+/** What is to work for people with JavaScript and for people without. */
+export function bothWays(title: string, test: (javaScript: boolean) => Promise<void>): void {
+  it(`${title}, with JavaScript`, () => test(true));
+  it(`${title}, without JavaScript`, () => test(false));
+}
+
+/** At a page of the account portal, signed in by password. @param path below `/account` */
+export async function enterPortal(
+  page: Page,
+  { tenant }: { tenant: { issuer: string } },
+  { email }: { email: string },
+  path = '',
+): Promise<void> {
+  await page.goto(`${tenant.issuer}/account${path}`);
+  await signIn(page, email);
+  await page.waitForURL((url) => url.pathname.endsWith(`/account${path}`));
+}
+
+/** A page of a journey in both colour schemes; for who has no JavaScript it is the same page, and cannot be judged. */
+export async function look(page: Page, name: string): Promise<void> {
+  if (!runsJavaScript(page)) return;
+  await inspect(page, name);
+  await page.emulateMedia({ colorScheme: 'dark' });
+  assert.deepEqual(await axeViolations(page, ['color-contrast']), [], `${name} in the dark`);
+  await page.emulateMedia({ colorScheme: 'light' });
 }
 
 /** No page may have an accessibility fault. With SCREENSHOTS naming a directory it leaves a picture there. */

@@ -63,13 +63,18 @@ export function faultsOf(page: Page): readonly string[] {
   return faults.get(page) ?? [];
 }
 
+/** Whether the page was opened for somebody with JavaScript. */
+export function runsJavaScript(page: Page): boolean {
+  return !withoutJavaScript.has(page.context());
+}
+
 /**
  * Accessibility violations of any impact, a readable line each. An empty list is the pass.
  * @param rules axe's, such as `color-contrast`; default: all
  * @throws where the page was opened without JavaScript: axe would wait for ever
  */
 export async function axeViolations(page: Page, rules?: string[]): Promise<string[]> {
-  if (withoutJavaScript.has(page.context())) throw new Error('axe runs in the page and needs JavaScript');
+  if (!runsJavaScript(page)) throw new Error('axe runs in the page and needs JavaScript');
   // Legacy is what does not look into frames of other origins; we have no frames, and it takes half the time.
   const axe = new AxeBuilder({ page }).setLegacyMode(true);
   if (rules) axe.withRules(rules);

@@ -76,6 +76,21 @@ describe('pages', () => {
     });
   }
 
+  it('are accessible from right to left', async () => {
+    const arabic = samplePages(undefined, pageWriter('ar'));
+    const arabicServer = await servePages(arabic);
+    const page = await browse({}, arabicServer);
+
+    const faults: string[] = [];
+    for (const name of arabic.keys()) {
+      await page.goto(`/${name}`);
+      faults.push(...(await axeViolations(page)).map((fault) => `${name}: ${fault}`));
+    }
+    await arabicServer.close();
+
+    assert.deepEqual(faults, []);
+  }).timeout(90_000);
+
   it('need no scrolling sideways at 320 pixels', async () => {
     const page = await browse({ width: 320, height: 640 });
 
@@ -126,7 +141,8 @@ describe('pages', () => {
       await page.goto(`/${name}`);
       const found = await page.evaluate<string[]>(`
         [...document.querySelectorAll('button, input:not([type=hidden], .visually-hidden), .button, .links a, summary')]
-          .filter((element) => element.checkVisibility() && element.getBoundingClientRect().height < 44)
+          .filter((element) => element.checkVisibility())
+          .filter((element) => (element.closest('label') ?? element).getBoundingClientRect().height < 44)
           .map((element) => element.outerHTML)`);
       small.push(...found.filter((html) => !html.includes('small')).map((html) => `${name}: ${html}`));
     }

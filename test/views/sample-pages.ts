@@ -10,6 +10,7 @@ import { createInteractionPages } from '../../src/interactions/pages.ts';
 import { createSetupPages } from '../../src/setup/setup-pages.ts';
 import type { PageWriter } from '../../src/i18n/request-language.ts';
 import { english, pageWriter } from '../support/translations.ts';
+import { sampleMailedPages } from './sample-mailed-pages.ts';
 
 /** Every page in every state, with whatever words a test wants to see on it, served as the server serves them. */
 
@@ -287,6 +288,7 @@ export function samplePages(
         demoUrl: 'http://localhost:3000/demo',
       }),
     ],
+    ...sampleMailedPages(views, words, language),
   ]);
 }
 
