@@ -22,8 +22,8 @@ export interface SmtpSink {
   mails: ReceivedMail[];
   /** The SMTP status a mail is refused with; undefined: it is accepted. */
   refuse: (mail: ReceivedMail) => number | undefined;
-  /** Of the last mail to the address that arrived or arrives now. */
-  mailTo(address: string, after?: number): Promise<ReceivedMail>;
+  /** The last mail to the address that arrived, or the next that arrives, of those after the first so many. */
+  mailTo(address: string, after?: number, isMeant?: (mail: ReceivedMail) => boolean): Promise<ReceivedMail>;
   close(): Promise<void>;
 }
 
@@ -59,12 +59,13 @@ export async function startSmtpSink(): Promise<SmtpSink> {
     url: `smtp://127.0.0.1:${port}`,
     mails: [],
     refuse: () => undefined,
-    async mailTo(address, after = 0) {
+    async mailTo(address, after = 0, isMeant = () => true) {
       for (;;) {
         const found = sink.mails
           .slice(after)
-          .findLast(({ recipients }) =>
-            recipients.some((one) => one.toLowerCase() === address.toLowerCase()),
+          .findLast(
+            (mail) =>
+              mail.recipients.some((one) => one.toLowerCase() === address.toLowerCase()) && isMeant(mail),
           );
         if (found) return found;
         await new Promise<void>((resolve) => {

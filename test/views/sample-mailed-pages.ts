@@ -72,6 +72,7 @@ export function sampleMailedPages(
     ['invitation', links.openPage(language, { ...open, kind: 'invitation' })],
     ['undo-link', links.openPage(language, { ...open, kind: 'email_change_undo' })],
     ['verify-link', links.openPage(language, { ...open, kind: 'verify_email' })],
+    ['unlock-link', links.openPage(language, { ...open, kind: 'unlock' })],
     ['link-done', links.endPage(language, { ...end, kind: 'password_reset' })],
     [
       'link-expired',
