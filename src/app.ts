@@ -178,6 +178,7 @@ export function createApp(options: AppOptions): App {
     httpPages,
     signIn: services.passwordSignIn,
     admitSignIn: services.admitSignIn,
+    temporaryPasswords: services.temporaryPasswords,
     noticeNewDevice: services.noticeNewDevice,
     mailed: services.mail.isAvailable ? { ...services, now } : undefined,
     mailedPages: createMailedPages({ views }),

@@ -44,6 +44,7 @@ import { createPasswordPolicy } from './users/password-policy.ts';
 import { createPasswordSignIn } from './users/password-sign-in.ts';
 import { savedLocales } from './users/saved-locale.ts';
 import { createSignInAdmission } from './users/sign-in-admission.ts';
+import { createTemporaryPasswords } from './users/temporary-passwords.ts';
 import { createPreferenceService } from './users/preferences.ts';
 import { createUserActivity } from './users/user-activity.ts';
 import { createUserExport } from './users/transfer/user-export.ts';
@@ -146,6 +147,7 @@ export function createServices({
     most: config.passwordHashers * (1 + HASHER_QUEUE_PER_WORKER),
   });
   const passwordSignIn = createPasswordSignIn({ db, now, hasher, attempts: signInAttempts });
+  const temporaryPasswords = createTemporaryPasswords({ db, hasher, usersOn });
   const codes = createOneTimeCodes({ db, keyRing, sealer, enqueueMail: mail.enqueue });
   const links = createLinks({ db, publicUrl: config.publicUrl });
   const mailedDeps = { db, codes, links, enqueueMail: mail.enqueue, usersOn };
@@ -216,6 +218,7 @@ export function createServices({
     userExport,
     signInAttempts,
     passwordSignIn,
+    temporaryPasswords,
     admitSignIn,
     accountLock,
     passwordReset,

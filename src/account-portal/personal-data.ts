@@ -44,7 +44,7 @@ export const PERSONAL_TABLES: readonly PersonalTable[] = [
   {
     table: 'password_credentials',
     ...OWN,
-    columns: ['created_at', 'updated_at'],
+    columns: ['is_temporary', 'created_at', 'updated_at'],
     withheld: [...INTERNAL, 'hash', 'pepper_id'],
   },
   {

@@ -5,7 +5,7 @@ import type { MailedScreen } from './mailed-state.ts';
  * Which screen comes next. Steps say only whether an answer was good; this file alone knows the order, so
  * that no step can be skipped by asking for a later one.
  */
-export type Screen = 'accounts' | 'identifier' | 'password' | 'consent' | MailedScreen;
+export type Screen = 'accounts' | 'identifier' | 'password' | 'own_password' | 'consent' | MailedScreen;
 
 export interface Situation {
   prompt: string;
@@ -25,7 +25,7 @@ export interface Situation {
  * Where the person begins. It depends on the request alone: whoever comes back here with the browser's
  * button sees what they saw before.
  */
-export function firstScreen(situation: Situation): Screen {
+export function firstScreen(situation: Situation): Exclude<Screen, 'own_password'> {
   if (situation.prompt === 'consent') return 'consent';
   if (situation.prompt === 'create' && situation.offersSignUp) return 'sign_up';
   if (startingEmail({}, situation) !== undefined) return situation.provesByCode ? 'email_code' : 'password';
@@ -41,6 +41,8 @@ export function nextScreen(state: LoginState, situation: Situation): Screen {
       return situation.knowsAccounts ? 'accounts' : 'identifier';
     case 'identifier':
       return 'identifier';
+    case 'own_password':
+      return state.temporary ? 'own_password' : firstScreen(situation);
     case 'forgot':
     case 'email_code':
     case 'sign_up':

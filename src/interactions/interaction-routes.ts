@@ -13,6 +13,7 @@ import type { PasswordRules } from '../users/password-policy.ts';
 import type { NoticeNewDevice } from '../sessions/new-device.ts';
 import type { PasswordSignIn } from '../users/password-sign-in.ts';
 import type { SignInAdmission } from '../users/sign-in-admission.ts';
+import type { TemporaryPasswords } from '../users/temporary-passwords.ts';
 import { allowConsent, needsNoConsent } from './consent-step.ts';
 import { firstScreen, nextScreen, pathOf, startingEmail } from './dispatch.ts';
 import type { Screen } from './dispatch.ts';
@@ -27,6 +28,7 @@ import { isMailedScreen } from './mailed-state.ts';
 import type { MailedScreen } from './mailed-state.ts';
 import { addMailedRoutes } from './mailed-routes.ts';
 import type { MailedDeps } from './mailed-steps.ts';
+import { addOwnPasswordRoutes } from './own-password-routes.ts';
 import { renderScreen } from './render-screen.ts';
 import { restartInteraction } from './restart-interaction.ts';
 import { accountStep, identifierStep, passwordStep } from './sign-in-steps.ts';
@@ -42,6 +44,7 @@ export interface InteractionDeps {
   httpPages: HttpPages;
   signIn: PasswordSignIn;
   admitSignIn: SignInAdmission;
+  temporaryPasswords: TemporaryPasswords;
   noticeNewDevice: NoticeNewDevice;
   /** Recovery, sign-up and codes; absent where no mail can be sent. */
   mailed?: MailedDeps | undefined;
@@ -84,7 +87,7 @@ export function interactionRoutes(deps: InteractionDeps) {
 
   const show = (
     ctx: TenantRequestContext,
-    screen: Exclude<Screen, MailedScreen>,
+    screen: Exclude<Screen, MailedScreen | 'own_password'>,
     interaction: InteractionContext,
   ) => renderScreen(ctx, screen, interaction, deps);
 
@@ -155,7 +158,7 @@ export function interactionRoutes(deps: InteractionDeps) {
       const outcome = await passwordStep(
         interaction.state,
         { email, password: form.password, isKnownBrowser: knowsAccount(interaction, email) },
-        { actor, signIn },
+        { actor, signIn, now },
       );
       await proceed(ctx, interaction, outcome);
     }),
@@ -205,6 +208,7 @@ export function interactionRoutes(deps: InteractionDeps) {
     }),
   );
 
+  addOwnPasswordRoutes(router, { ...deps, on, proceed });
   if (deps.mailed) {
     const render = { ...deps, pages: deps.mailedPages };
     addMailedRoutes(router, { mailed: deps.mailed, render, csrf, on, proceed, knowsAccount });

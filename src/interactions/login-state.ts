@@ -19,13 +19,15 @@ export interface LoginState {
   /** How often in a row this request was started over, without an answer of the person in between. */
   restarts: number;
   /** Undefined until the first answer: dispatch decides by the request. */
-  step?: 'accounts' | 'identifier' | 'password' | MailedScreen | undefined;
+  step?: 'accounts' | 'identifier' | 'password' | 'own_password' | MailedScreen | undefined;
   /** Whom the person says they are. */
   email?: string | undefined;
   /** What was typed instead of an address. */
   typed?: string | undefined;
   /** Why the last answer was not good enough. */
   error?: LoginError | undefined;
+  /** The password was right, and is good for choosing another one alone. */
+  temporary?: z.output<typeof temporarySchema> | undefined;
   /** A code that was mailed, and what for. */
   mailed?: MailedState | undefined;
   mailedError?: MailedError | undefined;
@@ -42,14 +44,22 @@ const loginErrorSchema = z.discriminatedUnion('reason', [
 
 export type LoginError = z.output<typeof loginErrorSchema>;
 
+const temporarySchema = z.object({
+  userId: z.string(),
+  proof: z.string(),
+  /** Milliseconds since 1970. */
+  provedAt: z.number(),
+});
+
 const loginStateSchema = z.object({
   clientId: z.string(),
   authorizationPath: z.string().optional(),
   restarts: z.number(),
-  step: z.enum(['accounts', 'identifier', 'password', ...MAILED_SCREENS]).optional(),
+  step: z.enum(['accounts', 'identifier', 'password', 'own_password', ...MAILED_SCREENS]).optional(),
   email: z.string().optional(),
   typed: z.string().optional(),
   error: loginErrorSchema.optional(),
+  temporary: temporarySchema.optional(),
   mailed: mailedStateSchema.optional(),
   mailedError: mailedErrorSchema.optional(),
 });

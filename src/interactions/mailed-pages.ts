@@ -35,7 +35,7 @@ export interface CodeLocals extends Purpose {
 }
 
 export interface ChooseLocals extends Purpose {
-  kind: 'new_password' | 'sign_up_profile';
+  kind: 'new_password' | 'own_password' | 'sign_up_profile';
   /** Posts `password`; `everywhere` for a new one; `name` and the like for a profile. */
   form: Form;
   email: string;

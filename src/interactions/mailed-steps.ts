@@ -231,7 +231,7 @@ async function chosen(
   }
 }
 
-function toFault({ path, message, code, values }: AppError['errors'][number]) {
+export function toFault({ path, message, code, values }: AppError['errors'][number]) {
   if (path.startsWith('/claims/')) return { path, ...FIELD_UNUSABLE };
   return {
     path,

@@ -1,5 +1,6 @@
 import { AppError } from '../lib/errors.ts';
 import type { Actor } from '../http/actor.ts';
+import type { Clock } from '../lib/clock.ts';
 import { parseEmail } from '../users/email-address.ts';
 import type { PasswordSignIn } from '../users/password-sign-in.ts';
 import type { User } from '../users/user.ts';
@@ -30,7 +31,7 @@ export function identifierStep(state: LoginState, { username }: { username: stri
 
 /** @param email of an account that was chosen, or typed */
 export function accountStep(state: LoginState, { email }: { email: string }): StepOutcome {
-  const { error: _error, typed: _typed, ...rest } = state;
+  const { error: _error, typed: _typed, temporary: _temporary, ...rest } = state;
   return { kind: 'advance', state: { ...rest, step: 'password', email } };
 }
 
@@ -41,7 +42,7 @@ export function accountStep(state: LoginState, { email }: { email: string }): St
 export async function passwordStep(
   state: LoginState,
   { email, password, isKnownBrowser }: { email: string; password: string; isKnownBrowser: boolean },
-  { actor, signIn }: { actor: Actor; signIn: PasswordSignIn },
+  { actor, signIn, now }: { actor: Actor; signIn: PasswordSignIn; now: Clock },
 ): Promise<StepOutcome> {
   const retry = (error: LoginState['error']): StepOutcome => ({
     kind: 'retry',
@@ -51,7 +52,13 @@ export async function passwordStep(
 
   try {
     const outcome = await signIn.verify(actor, { email, password, isKnownBrowser });
-    if (outcome.ok) return { kind: 'authenticated', user: outcome.user, methods: ['pwd'] };
+    if (outcome.ok) {
+      const { user, temporary: proof } = outcome;
+      if (proof === undefined) return { kind: 'authenticated', user, methods: ['pwd'] };
+      const { error: _error, mailedError: _mailedError, ...rest } = state;
+      const temporary = { userId: user.id, proof, provedAt: now().getTime() };
+      return { kind: 'advance', state: { ...rest, step: 'own_password', email, temporary } };
+    }
     if (outcome.reason !== 'throttled') return retry({ reason: 'mismatch' });
     return retry({ reason: 'throttled', retryAfterSeconds: outcome.retryAfterSeconds });
   } catch (err) {

@@ -4,6 +4,10 @@ import type { AppError } from '../lib/errors.ts';
 export const passwordError = defineErrors('password', {
   busy: { status: 503, message: 'Too many sign-ins are under way. Try again in a moment.' },
   unacceptable: { status: 400, message: 'This password cannot be used; choose another one.' },
+  not_temporary: {
+    status: 410,
+    message: 'The password was changed meanwhile, or this took too long. Sign in again.',
+  },
   hash_foreign_pepper: {
     status: 400,
     message: 'This password hash needs a pepper that is not in GATEHOUSE_PEPPERS.',
@@ -16,7 +20,7 @@ export type PasswordFault =
   | { code: 'password.too_short'; values: { min: number; length: number } }
   | { code: 'password.too_long'; values: { max: number } }
   | {
-      code: `password.${'not_typeable' | 'repetitive' | 'sequence' | 'predictable' | 'common' | 'blocked' | 'breached'}`;
+      code: `password.${'not_typeable' | 'repetitive' | 'sequence' | 'predictable' | 'common' | 'blocked' | 'breached' | 'unchanged'}`;
     };
 
 /** In English, for the API and the command line: what is wrong and what to do. */
@@ -38,6 +42,8 @@ function messageOf(fault: PasswordFault): string {
       return 'It is made from words and patterns that are guessed first; use a few unrelated words.';
     case 'password.blocked':
       return 'It is on the list of passwords that may not be used here; choose another one.';
+    case 'password.unchanged':
+      return 'It is the one you were given; choose another one.';
     case 'password.breached':
       return 'It was in a data breach of some other site, so it is guessed first; choose another one.';
   }

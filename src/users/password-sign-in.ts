@@ -8,7 +8,7 @@ import { AppError } from '../lib/errors.ts';
 import { signIns } from '../lib/instruments.ts';
 import { parseEmail } from './email-address.ts';
 import type { PasswordHasher, StoredPassword } from './password-hasher.ts';
-import { passwordStore } from './password-store.ts';
+import { passwordStore, proofOf } from './password-store.ts';
 import type { SignInRecord } from './password-store.ts';
 import { keepsAccess } from './user.ts';
 import type { User } from './user.ts';
@@ -23,7 +23,12 @@ export type SignInFailure =
   | 'user_disabled';
 
 export type SignInOutcome =
-  | { ok: true; user: User }
+  | {
+      ok: true;
+      user: User;
+      /** The password is good for choosing another one alone (`TemporaryPasswords.replace`), with this proof. */
+      temporary?: string;
+    }
   | { ok: false; reason: SignInFailure }
   /** Too many failures: nothing was judged. */
   | { ok: false; reason: 'throttled'; retryAfterSeconds: number };
@@ -80,8 +85,8 @@ export function createPasswordSignIn({
   }
 
   /** Best effort: the sign-in itself is decided, and the next one tries again. */
-  async function rehash({ user, password: old }: SignInRecord, password: string): Promise<void> {
-    if (!old || !hasher.needsRehash(old)) return;
+  async function rehash({ user, password: old, isTemporary }: SignInRecord, password: string): Promise<void> {
+    if (!old || isTemporary || !hasher.needsRehash(old)) return;
     try {
       const fresh = await hasher.hash(password);
       await passwordStore(db, user.tenantId).replace(user.id, old, fresh, now());
@@ -116,7 +121,8 @@ export function createPasswordSignIn({
       if (record && failure === undefined) {
         await attempt.succeeded();
         await rehash(record, password);
-        return { ok: true, user: record.user };
+        const { user, isTemporary, password: stored } = record;
+        return { ok: true, user, ...(isTemporary && stored ? { temporary: proofOf(stored) } : {}) };
       }
 
       const reason = failure ?? 'unknown_user';

@@ -33,6 +33,8 @@ export interface NewUser {
   email: string;
   /** Without one the user exists but cannot sign in with a password. */
   password?: string | undefined;
+  /** Somebody else chose the password: it lasts until the person chooses one. */
+  isTemporaryPassword?: boolean | undefined;
   emailVerified?: boolean | undefined;
   /** OpenID Connect Core §5.1 names; checked against `profileClaimsSchema`. */
   claims?: Readonly<Record<string, unknown>> | undefined;
@@ -98,16 +100,19 @@ export function createUserService({
     actor: Actor,
     id: string,
     stored: StoredPassword,
-    { keepsAccess = false }: { keepsAccess?: boolean } = {},
+    { keepsAccess = false, isTemporary = false }: { keepsAccess?: boolean; isTemporary?: boolean } = {},
   ): Promise<void> {
     return change(actor, id, async (trx) => {
       const passwords = passwordStore(trx, actor.tenantId);
       const hadPassword = await passwords.exists(id);
-      await passwords.set(id, stored, now());
+      await passwords.set(id, stored, now(), { isTemporary });
       if (!keepsAccess) await revokeAccess(trx, actor.tenantId, id);
       await recordEvent(trx, actor, 'user.password_changed', {
         target: { type: 'user', id },
-        data: { before: { hasPassword: hadPassword }, after: { hasPassword: true } },
+        data: {
+          before: { hasPassword: hadPassword },
+          after: { hasPassword: true, ...(isTemporary ? { isTemporary } : {}) },
+        },
       });
     });
   }
@@ -140,7 +145,10 @@ export function createUserService({
       try {
         await db.transaction(async (trx) => {
           await userStore(trx, actor.tenantId).insert(user, claims);
-          if (password) await passwordStore(trx, actor.tenantId).set(user.id, password, at);
+          if (password) {
+            const { isTemporaryPassword: isTemporary } = input;
+            await passwordStore(trx, actor.tenantId).set(user.id, password, at, { isTemporary });
+          }
           await recordEvent(trx, actor, 'user.created', {
             target: { type: 'user', id: user.id },
             // The audit trail outlives the person's data, so it refers to the user and repeats nothing personal.
@@ -198,13 +206,14 @@ export function createUserService({
     /**
      * Sets the password and ends all access gained with the old one, unless the person chose to keep it.
      * @param options.hasSecondFactor whether a shorter password will do
+     * @param options.isTemporary whether it is good for choosing another one alone
      * @throws {AppError} `user.not_found`, `password.unacceptable`, `password.busy`
      */
     async setPassword(
       actor: Actor,
       id: string,
       password: string,
-      options: { hasSecondFactor?: boolean; keepsAccess?: boolean } = {},
+      options: { hasSecondFactor?: boolean; keepsAccess?: boolean; isTemporary?: boolean } = {},
     ): Promise<void> {
       const stored = await preparePassword(actor, id, password, options);
       await storePassword(actor, id, stored, options);

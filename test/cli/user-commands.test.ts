@@ -132,7 +132,7 @@ describe('gatehouse user', () => {
     assert.equal(second.next, null);
   });
 
-  it('sets a new password', async () => {
+  it('gives out a new password, which is temporary as the first one was', async () => {
     const { id } = await cli.json(['user', 'create', 'finn@example.com'], { stdin: PASSWORD });
     const [before] = await cli.db('password_credentials').where({ user_id: id });
 
@@ -140,6 +140,7 @@ describe('gatehouse user', () => {
 
     const [after] = await cli.db('password_credentials').where({ user_id: id });
     assert.notEqual(after.hash, before.hash);
+    assert.deepEqual([before.is_temporary, after.is_temporary], [true, true]);
     const refusal = await cli.refusal(['user', 'set-password', 'nobody@example.com'], { stdin: PASSWORD });
     assert.equal(refusal.code, 'user.not_found');
   });

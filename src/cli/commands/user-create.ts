@@ -18,7 +18,9 @@ interface Options {
 export function addUserCreate(group: Command, io: CliIo): void {
   group
     .command('create')
-    .description('Add a user. The password is asked for, or read from standard input.')
+    .description(
+      'Add a user. The password is asked for, or read from standard input; at the first sign-in the user chooses their own.',
+    )
     .argument('<email>', 'e-mail address, with which the user signs in')
     .option('--no-password', 'without a password; the user cannot sign in with one')
     .option('--email-verified', 'the address is known to be theirs')
@@ -34,6 +36,7 @@ export function addUserCreate(group: Command, io: CliIo): void {
         const user = await services.users.create(actor, {
           email,
           password,
+          isTemporaryPassword: true,
           emailVerified: options.emailVerified,
           claims,
         });

@@ -9,7 +9,7 @@ export function addUserSetPassword(group: Command, io: CliIo): void {
   group
     .command('set-password')
     .description(
-      "Set a user's password, asked for or read from standard input. Sessions and grants of the user end.",
+      'Give a user a temporary password, asked for or read from standard input. At the next sign-in the user chooses their own. Sessions and grants of the user end.',
     )
     .argument(...USER_ARGUMENT)
     .addOption(tenantOption())
@@ -17,8 +17,8 @@ export function addUserSetPassword(group: Command, io: CliIo): void {
       const password = await readPassword(io);
       await runInSession(io, command, async ({ services, actor }) => {
         const user = await findUser(services, actor, reference);
-        await services.users.setPassword(actor, user.id, password);
-        return { json: userJson(await services.users.get(actor, user.id)), text: 'Password set.' };
+        await services.users.setPassword(actor, user.id, password, { isTemporary: true });
+        return { json: userJson(await services.users.get(actor, user.id)), text: 'Temporary password set.' };
       });
     });
 }

@@ -52,6 +52,7 @@ export function sessionRoutes({ sessions }: { sessions: SessionService }) {
           ...ISSUING,
           'auth.invalid_credentials',
           'auth.too_many_attempts',
+          'auth.password_change_required',
           'auth.scope_not_allowed',
           'auth.account_closed',
           'password.busy',

@@ -25,6 +25,10 @@ export interface ApiRequest {
 
 const fail = defineErrors('auth', {
   invalid_credentials: { status: 401, message: 'E-mail address or password is wrong.' },
+  password_change_required: {
+    status: 403,
+    message: 'This password is temporary. Sign in on a page of this server to choose your own.',
+  },
   too_many_attempts: { status: 429, message: 'There were too many failed attempts. Wait, then try again.' },
 });
 
@@ -47,6 +51,7 @@ export function createSessionService({
     /**
      * @param actor the anonymous caller
      * @throws {AppError} `auth.invalid_credentials` whatever is wrong with them, `auth.too_many_attempts`,
+     *   `auth.password_change_required`,
      *   `password.busy`, `auth.not_available`, `auth.client_unsuitable`, `auth.scope_not_allowed`
      */
     async login(
@@ -61,6 +66,7 @@ export function createSessionService({
         throw tooManyAttempts(outcome.retryAfterSeconds);
       }
 
+      if (outcome.temporary !== undefined) throw fail('password_change_required');
       const challenge = await challengeFor(outcome.user);
       if (challenge) return challenge;
       const login = { actor, userId: outcome.user.id, methods: ['pwd'], at: now(), scope };
