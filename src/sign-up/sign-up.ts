@@ -38,8 +38,19 @@ export interface SignUpDeps {
   links: Links;
   usersOn: (
     db: Db,
-  ) => Pick<UserService, 'findByEmail' | 'create' | 'setPassword' | 'confirmEmail' | 'update'>;
+  ) => Pick<
+    UserService,
+    | 'findByEmail'
+    | 'create'
+    | 'prepareFirstPassword'
+    | 'preparePassword'
+    | 'storePassword'
+    | 'confirmEmail'
+    | 'update'
+  >;
 }
+
+type Users = ReturnType<SignUpDeps['usersOn']>;
 
 export function createSignUp({ db, codes, links, usersOn }: SignUpDeps) {
   return {
@@ -100,26 +111,44 @@ export function createSignUp({ db, codes, links, usersOn }: SignUpDeps) {
       binding: string,
       account: { password: string; claims: Readonly<Record<string, unknown>> },
     ): Promise<User> {
+      const { password, claims } = account;
+      const open = await codes.findProved(actor.tenantId, 'sign_up', binding);
+      if (!open) throw signUpError('not_proved');
+      // Takes its time, during which nothing must be locked.
+      const invited = await pendingAt(usersOn(db), open.address);
+      const stored = invited
+        ? await usersOn(db).preparePassword(actor, invited.id, password)
+        : await usersOn(db).prepareFirstPassword(actor, { email: open.address, password, claims });
+
       return db.transaction(async (trx) => {
         const proved = await codes.consumeProved(trx, actor.tenantId, 'sign_up', binding);
-        if (!proved) throw signUpError('not_proved');
+        if (proved?.address !== open.address) throw signUpError('not_proved');
         const users = usersOn(trx);
-        const existing = await users.findByEmail(actor, proved.address);
-        if (existing && existing.status !== 'pending') throw signUpError('existing');
-
-        const user = existing
-          ? await accept(users, existing)
-          : await users.create(actor, { email: proved.address, emailVerified: true, ...account });
+        const pending = await pendingAt(users, proved.address);
+        const user = pending
+          ? await accept(users, pending)
+          : await users.create(actor, {
+              email: proved.address,
+              emailVerified: true,
+              password: stored,
+              claims,
+            });
         await recordEvent(trx, { ...actor, type: 'user', id: user.id }, 'user.signed_up', {
           target: { type: 'user', id: user.id },
         });
         return user;
       });
 
-      async function accept(users: ReturnType<SignUpDeps['usersOn']>, { id }: User): Promise<User> {
+      async function pendingAt(users: Users, address: string): Promise<User | undefined> {
+        const user = await users.findByEmail(actor, address);
+        if (user && user.status !== 'pending') throw signUpError('existing');
+        return user;
+      }
+
+      async function accept(users: Users, { id }: User): Promise<User> {
         const owner: Actor = { ...actor, type: 'user', id };
-        await users.setPassword(owner, id, account.password);
-        await users.update(owner, id, { claims: account.claims });
+        await users.storePassword(owner, id, stored);
+        await users.update(owner, id, { claims });
         return users.confirmEmail(owner, id);
       }
     },

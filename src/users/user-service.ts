@@ -31,8 +31,8 @@ const MAX_PAGE = 201;
 
 export interface NewUser {
   email: string;
-  /** Without one the user exists but cannot sign in with a password. */
-  password?: string | undefined;
+  /** As typed, or prepared. Without one the user exists but cannot sign in with a password. */
+  password?: string | StoredPassword | undefined;
   /** Somebody else chose the password: it lasts until the person chooses one. */
   isTemporaryPassword?: boolean | undefined;
   emailVerified?: boolean | undefined;
@@ -95,6 +95,18 @@ export function createUserService({
     });
   }
 
+  /**
+   * The same for somebody who is still to be made, by `create`.
+   * @throws {AppError} `user.email_invalid`, `user.claims_invalid`, `password.unacceptable`, `password.busy`
+   */
+  async function prepareFirstPassword(
+    actor: Actor,
+    input: { email: string; password: string; claims: Readonly<Record<string, unknown>> },
+  ): Promise<StoredPassword> {
+    const owner = { email: acceptableEmail(input.email), names: namesIn(acceptableClaims(input.claims)) };
+    return hashAcceptable(actor, input.password, owner);
+  }
+
   /** The second half of `setPassword`. @throws {AppError} `user.not_found` */
   function storePassword(
     actor: Actor,
@@ -126,9 +138,9 @@ export function createUserService({
       const email = acceptableEmail(input.email);
       const claims = acceptableClaims(input.claims ?? {});
       const password =
-        input.password === undefined
-          ? undefined
-          : await hashAcceptable(actor, input.password, { email, names: namesIn(claims) });
+        typeof input.password === 'string'
+          ? await hashAcceptable(actor, input.password, { email, names: namesIn(claims) })
+          : input.password;
       const at = now();
       const user: User = {
         id: newId(at),
@@ -201,6 +213,7 @@ export function createUserService({
     },
 
     preparePassword,
+    prepareFirstPassword,
     storePassword,
 
     /**
