@@ -24,6 +24,8 @@ export const EXPIRING_TABLES = [
   'user_sessions',
   'data_exports',
   'idempotency_keys',
+  'import_faults',
+  'import_jobs',
 ] as const;
 
 const BATCH = 500;

@@ -72,12 +72,25 @@ describe('expiry job', () => {
     } else if (table === 'data_exports') {
       const made = { ready_at: new Date(), content_sealed: 'x' };
       await db(table).insert({ ...row, ...made, id: newId(), user_id: userId, locale: 'en' });
+    } else if (table === 'import_jobs') {
+      await db(table).insert({ ...row, id: newId(), status: 'done', source_hash: hash });
+    } else if (table === 'import_faults') {
+      const fault = { position: hash.readUInt32BE(), line: 1, code: 'test', message: 'x' };
+      await db(table).insert({ ...row, ...fault, job_id: await importJob() });
     } else if (table === 'login_states') {
       await db(table).insert({ ...row, id_hash: hash, client_id: 'app', state_sealed: 'x' });
     } else {
       const rest = table === 'idempotency_keys' ? { request_hash: hash } : {};
       await db(table).insert({ ...row, id_hash: hash, ...rest });
     }
+  }
+
+  /** That keeps its faults, whatever becomes of them. */
+  async function importJob(): Promise<string> {
+    const id = newId();
+    const job = { id, tenant_id: tenantId, status: 'done', source_hash: randomBytes(32) };
+    await db('import_jobs').insert({ ...job, expires_at: db.raw("now() + interval '1 year'") });
+    return id;
   }
 
   async function insertMany(table: Table, count: number, age: number): Promise<void> {
@@ -109,7 +122,11 @@ describe('expiry job', () => {
                   ]
                 : table === 'idempotency_keys'
                   ? ['id_hash, request_hash', `${values}, ${values}`]
-                  : ['id_hash', values];
+                  : table === 'import_jobs'
+                    ? ['id, status, source_hash', `gen_random_uuid(), 'done', ${values}`]
+                    : table === 'import_faults'
+                      ? ['job_id, position, line, code, message', `'${await importJob()}', i, 1, 'test', 'x'`]
+                      : ['id_hash', values];
     await db.raw(
       `INSERT INTO ${table} (tenant_id, expires_at, ${columns})
        SELECT ?, ${expires}, ${expressions} FROM generate_series(1, ?) AS i`,

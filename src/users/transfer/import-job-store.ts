@@ -21,6 +21,9 @@ export interface PlacedFault extends ImportFault {
   line: number;
 }
 
+/** Since an import went on: one that stopped half-way can be gone on with for as long. */
+const KEPT = "now() + interval '30 days'";
+
 /** The queries of `import_jobs` and `import_faults`, bound to a tenant. */
 export function importJobStore(db: Db, tenantId: string) {
   return {
@@ -66,6 +69,7 @@ export function importJobStore(db: Db, tenantId: string) {
           updated_count: db.raw('updated_count + ?', [counts.updated]),
           skipped_count: db.raw('skipped_count + ?', [counts.skipped]),
           failed_count: db.raw('failed_count + ?', [counts.failed]),
+          expires_at: db.raw(KEPT),
           updated_at: db.fn.now(),
         });
     },
@@ -88,7 +92,7 @@ export function importJobStore(db: Db, tenantId: string) {
     async finish(id: string): Promise<boolean> {
       const count = await db('import_jobs')
         .where({ id, tenant_id: tenantId, status: 'running' })
-        .update({ status: 'done', updated_at: db.fn.now() });
+        .update({ status: 'done', expires_at: db.raw(KEPT), updated_at: db.fn.now() });
       return count === 1;
     },
 
