@@ -191,7 +191,7 @@ export function createServices({
   const dataExports = createDataExports({ db, sealer, publicUrl: config.publicUrl, enqueueMail });
   const accountDeletions = createAccountDeletions({
     db,
-    users,
+    usersOn,
     revokeAccess: revokeUserAccess,
     enqueueMail,
   });

@@ -3,6 +3,7 @@ import { recordEvent } from '../events/record-event.ts';
 import { systemActor } from '../http/actor.ts';
 import type { Actor } from '../http/actor.ts';
 import type { EnqueueMail } from '../notifications/mail-outbox.ts';
+import { userStore } from '../users/user-store.ts';
 import type { UserService } from '../users/user-service.ts';
 
 /**
@@ -15,12 +16,12 @@ export type AccountDeletions = ReturnType<typeof createAccountDeletions>;
 
 export function createAccountDeletions({
   db,
-  users,
+  usersOn,
   revokeAccess,
   enqueueMail,
 }: {
   db: Db;
-  users: Pick<UserService, 'delete'>;
+  usersOn: (db: Db) => Pick<UserService, 'delete'>;
   /** Ends all sessions and grants. */
   revokeAccess: (trx: Db, tenantId: string, userId: string) => Promise<void>;
   enqueueMail: EnqueueMail | undefined;
@@ -29,12 +30,14 @@ export function createAccountDeletions({
   const SIGNED_IN_SINCE = `EXISTS (SELECT 1 FROM user_sessions s
     WHERE s.tenant_id = d.tenant_id AND s.user_id = d.user_id AND s.authenticated_at > d.created_at)`;
 
-  async function cancel(trx: Db, actor: Actor, userId: string): Promise<void> {
+  /** @returns whether this call, and no other, did */
+  async function cancel(trx: Db, actor: Actor, userId: string): Promise<boolean> {
     const removed = await trx('account_deletions')
       .where({ tenant_id: actor.tenantId, user_id: userId })
       .delete();
-    if (removed === 0) return;
+    if (removed === 0) return false;
     await recordEvent(trx, actor, 'user.deletion_cancelled', { target: { type: 'user', id: userId } });
+    return true;
   }
 
   return {
@@ -76,25 +79,38 @@ export function createAccountDeletions({
         .where({ tenant_id: actor.tenantId, user_id: actor.id })
         .first('user_id');
       if (!waiting) return false;
-      await db.transaction((trx) => cancel(trx, actor, actor.id));
-      return true;
+      return db.transaction((trx) => cancel(trx, actor, actor.id));
     },
 
-    /** Deletes one account whose time has come, or keeps it if the person signed in since. @returns whether there was one */
+    /**
+     * Deletes one account whose time has come, or keeps it if the person signed in since. It holds the request, so
+     * that nobody can call it off meanwhile, and the user, so that no sign-in can pass by unseen.
+     * @returns whether there was one
+     */
     async carryOutNext(): Promise<boolean> {
-      const { rows } = await db.raw<{ rows: DueRow[] }>(
-        `SELECT d.user_id, d.tenant_id, ${SIGNED_IN_SINCE} AS is_back
-           FROM account_deletions d WHERE d.due_at <= now() ORDER BY d.due_at LIMIT 1`,
-      );
-      const [due] = rows;
-      if (!due) return false;
-      const actor = systemActor(due.tenant_id);
-      if (due.is_back) await db.transaction((trx) => cancel(trx, actor, due.user_id));
-      else {
-        await users.delete(actor, due.user_id, { reason: 'requested' }).catch(ignoreGone);
-        await db('account_deletions').where({ tenant_id: due.tenant_id, user_id: due.user_id }).delete();
-      }
-      return true;
+      return db.transaction(async (trx) => {
+        const due: DueRow | undefined = await trx<DueRow>('account_deletions')
+          .where('due_at', '<=', trx.fn.now())
+          .orderBy('due_at')
+          .forUpdate()
+          .skipLocked()
+          .first('user_id', 'tenant_id');
+        if (!due) return false;
+        const { user_id: userId, tenant_id: tenantId } = due;
+        const user = await userStore(trx, tenantId).findForUpdate(userId);
+        const { rows } = await trx.raw<{ rows: { is_back: boolean }[] }>(
+          `SELECT ${SIGNED_IN_SINCE} AS is_back FROM account_deletions d WHERE d.user_id = ?`,
+          [userId],
+        );
+        const actor = systemActor(tenantId);
+        if (rows[0]?.is_back) await cancel(trx, actor, userId);
+        else {
+          // Without one, somebody else deleted the account meanwhile.
+          if (user) await usersOn(trx).delete(actor, userId, { reason: 'requested' });
+          await trx('account_deletions').where({ tenant_id: tenantId, user_id: userId }).delete();
+        }
+        return true;
+      });
     },
   };
 }
@@ -102,11 +118,4 @@ export function createAccountDeletions({
 interface DueRow {
   user_id: string;
   tenant_id: string;
-  is_back: boolean;
-}
-
-/** Deleted meanwhile by somebody else, or by another process at the same moment. */
-function ignoreGone(err: unknown): void {
-  const code = err instanceof Error && 'code' in err ? err.code : undefined;
-  if (code !== 'user.not_found') throw err;
 }

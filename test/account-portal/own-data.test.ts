@@ -205,6 +205,75 @@ describe('one’s own data at the account portal', function () {
       assert.deepEqual(await app.db('account_deletions').where({ user_id: ana.user.id }), []);
     });
 
+    it('comes before or after the end of the account when it is called off in the same moment, never both', async () => {
+      for (let round = 0; round < 10; round += 1) {
+        const ana = await visitor();
+        await remove(ana);
+        await makeDue(ana.user.id);
+        const actor = { ...tenant.actor, type: 'user' as const, id: ana.user.id };
+
+        const [isCalledOff] = await Promise.all([
+          app.services.accountDeletions.callOff(actor),
+          runJob(),
+          runJob(),
+        ]);
+
+        const cancelled = await eventsOf(ana.user.id, 'user.deletion_cancelled');
+        const deleted = await eventsOf(ana.user.id, 'user.deleted');
+        assert.deepEqual(
+          [await statusOf(ana.user.id), cancelled.length, deleted.length],
+          isCalledOff ? ['active', 1, 0] : ['deleted', 0, 1],
+        );
+      }
+    });
+
+    it('leaves alone what is being called off', async () => {
+      const ana = await visitor();
+      await remove(ana);
+      await makeDue(ana.user.id);
+
+      await app.db.transaction(async (trx) => {
+        await trx('account_deletions').where({ user_id: ana.user.id }).delete();
+        await runJob();
+      });
+
+      assert.equal(await statusOf(ana.user.id), 'active');
+    });
+
+    it('sees a sign-in that is completed while it waits for the user', async () => {
+      const ana = await visitor();
+      await remove(ana);
+      await makeDue(ana.user.id);
+      const { promise: locked, resolve: hasLock } = Promise.withResolvers<void>();
+      const { promise: signedIn, resolve: goOn } = Promise.withResolvers<void>();
+
+      const signIn = app.db.transaction(async (trx) => {
+        await trx('users').where({ id: ana.user.id }).forShare().first('id');
+        hasLock();
+        await signedIn;
+        await trx('user_sessions').where({ user_id: ana.user.id }).update({ authenticated_at: trx.fn.now() });
+      });
+      await locked;
+      const job = runJob();
+      await waitsForLock();
+      goOn();
+      await Promise.all([signIn, job]);
+
+      assert.equal(await statusOf(ana.user.id), 'active');
+      assert.equal((await eventsOf(ana.user.id, 'user.deletion_cancelled')).length, 1);
+    });
+
+    /** Until a statement on `users` of this database waits for somebody else's. */
+    async function waitsForLock(): Promise<void> {
+      for (;;) {
+        const { rows } = await app.db.raw(
+          `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+             AND query LIKE '%users%'`,
+        );
+        if (rows.length > 0) return;
+      }
+    }
+
     it('is called off by signing in, wherever', async () => {
       const ana = await visitor();
       const rp = await createRelyingParty(app, tenant, { firstParty: true });
