@@ -122,7 +122,7 @@ describe('a sign-in in another language', function () {
     await page.getByLabel('Correo electrónico').fill(party.user.email);
     await page.getByRole('button', { name: 'Continuar' }).click();
 
-    await heading(page, 'Introduzca su contraseña');
+    await heading(page, 'Introduce tu contraseña');
   });
 
   it('is kept to the last page of a sign-out', async () => {

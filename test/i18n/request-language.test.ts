@@ -77,7 +77,7 @@ describe('the language of a page', function () {
 
     assert.equal(languageOf(page), 'es');
     assert.equal(languageOf(password), 'es');
-    assert.match(password.body, /Introduzca su contraseña/);
+    assert.match(password.body, /Introduce tu contraseña/);
   });
 
   it('is what was chosen where the app asks for a language there is not', async () => {
