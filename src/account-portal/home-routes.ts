@@ -7,7 +7,9 @@ const ALERT_MS = 7 * 86_400_000;
 const EVENTS_LOOKED_AT = 50;
 
 /** What needs attention, and the way to everything else. */
-export function homeRoutes({ router, doors, show, db, sessions, now, deletions }: SectionDeps): void {
+export function homeRoutes(deps: SectionDeps): void {
+  const { router, doors, show, db, sessions, now, deletions, emailVerification } = deps;
+
   router.get(
     '/',
     doors.page(async (ctx, portal) => {
@@ -31,6 +33,7 @@ export function homeRoutes({ router, doors, show, db, sessions, now, deletions }
         locals: {
           name: profile.claims.name ?? profile.claims.given_name ?? user.email,
           isEmailVerified: user.emailVerifiedAt !== null,
+          canMail: emailVerification !== undefined,
           isKept,
           newDeviceAt: newDevice?.at ?? null,
           sessionCount: open.length,

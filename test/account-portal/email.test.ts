@@ -51,9 +51,11 @@ describe('the e-mail address at the account portal', function () {
   it('is confirmed by the code sent to it', async () => {
     const ana = await visitorOf(app, tenant, { emailVerified: false });
 
+    const home = await ana.open();
     const asked = await ana.submit(await ana.open('/profile'), '/email/send');
     const done = await ana.submit(asked, '/email/verify', { code: codeIn(await sink.mailTo(ana.email)) });
 
+    assert.match(home.body, /has not been confirmed yet\. <a href="[^"]*\/profile"/);
     assert.equal(done.url, `${ana.base}/profile?done=email`);
     assert.ok((await rowOf(ana.user.id)).email_verified_at);
   });

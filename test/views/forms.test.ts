@@ -155,6 +155,12 @@ describe('forms', () => {
       assert.equal(await page.locator('#name').getAttribute('aria-invalid'), null);
     });
 
+    it('of several fields are listed in the order of the fields', async () => {
+      const page = await open('sign-up-profile-errors');
+
+      assert.deepEqual(await ofAll(page, '[role=alert] a', 'e.hash'), ['#name', '#password']);
+    });
+
     it('that are not of the field do not mark it', async () => {
       const page = await open('password-throttled');
 
