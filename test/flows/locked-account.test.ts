@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { linkIn } from '../support/smtp-sink.ts';
 import type { ReceivedMail } from '../support/smtp-sink.ts';
-import { startMailWorld } from './mail-world.ts';
+import { giveNewPassword, startMailWorld } from './mail-world.ts';
 import type { MailWorld } from './mail-world.ts';
 import {
   allow,
@@ -80,9 +80,7 @@ describe('an account that somebody guesses at', function () {
     const isReset = ({ parsed }: ReceivedMail) => parsed.subject?.startsWith('Reset your') === true;
     await page.goto(linkIn(await world.sink.mailTo(party.user.email, before, isReset)));
     await page.getByRole('button', { name: 'Continue' }).click();
-    await heading(page, 'Choose a new password');
-    await page.getByLabel('New password').fill(NEW_PASSWORD);
-    await page.getByRole('button', { name: 'Save and sign in' }).click();
+    await giveNewPassword(page, NEW_PASSWORD);
     await allow(page);
 
     assert.ok((await arrival(page, world))['code']);

@@ -47,3 +47,10 @@ export async function askForCode(
   await heading(page, 'Check your email');
   return { page, party };
 }
+
+/** At the end of a reset. Whoever is on the way to an app goes on to it. */
+export async function giveNewPassword(page: Page, password: string): Promise<void> {
+  await heading(page, 'Choose a new password');
+  await page.getByLabel('New password').fill(password);
+  await page.getByRole('button', { name: 'Save and sign in' }).click();
+}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { linkIn } from '../support/smtp-sink.ts';
-import { askForCode, giveCode, startMailWorld } from './mail-world.ts';
+import { askForCode, giveCode, giveNewPassword, startMailWorld } from './mail-world.ts';
 import type { MailWorld } from './mail-world.ts';
 import {
   allow,
@@ -38,8 +38,7 @@ describe('a forgotten password', function () {
     await heading(page, 'Choose a new password');
     assert.equal(await page.getByLabel('Sign out everywhere else').isChecked(), true);
     const before = world.sink.mails.length;
-    await page.getByLabel('New password').fill(NEW_PASSWORD);
-    await page.getByRole('button', { name: 'Save and sign in' }).click();
+    await giveNewPassword(page, NEW_PASSWORD);
     await allow(page);
     assert.ok((await arrival(page, world))['code']);
 
@@ -84,9 +83,7 @@ describe('a forgotten password', function () {
     await look(tab, 'recovery-link');
     await tab.reload();
     await tab.getByRole('button', { name: 'Continue' }).click();
-    await heading(tab, 'Choose a new password');
-    await tab.getByLabel('New password').fill(NEW_PASSWORD);
-    await tab.getByRole('button', { name: 'Save and sign in' }).click();
+    await giveNewPassword(tab, NEW_PASSWORD);
     await allow(tab);
 
     assert.ok((await arrival(tab, world))['code']);
@@ -118,8 +115,7 @@ describe('a forgotten password', function () {
     await page.getByRole('button', { name: 'Save and sign in' }).click();
     await page.getByRole('alert').getByText('Use at least 15 characters').waitFor();
     await inspect(page, 'recovery-short-password');
-    await page.getByLabel('New password').fill(NEW_PASSWORD);
-    await page.getByRole('button', { name: 'Save and sign in' }).click();
+    await giveNewPassword(page, NEW_PASSWORD);
     await allow(page);
 
     assert.ok((await arrival(page, world))['code']);
