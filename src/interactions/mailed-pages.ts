@@ -2,6 +2,7 @@ import type { Views } from '../http/views.ts';
 import { fieldErrorText } from '../i18n/error-texts.ts';
 import type { PageWriter } from '../i18n/request-language.ts';
 import type { Translator } from '../i18n/translations.ts';
+import type { ConfirmReason } from './confirm-reason.ts';
 import type { MailedError } from './mailed-state.ts';
 import type { Form, Purpose } from './pages.ts';
 
@@ -11,6 +12,8 @@ export interface SendLocals extends Purpose {
   kind: 'forgot' | 'email_code' | 'sign_up';
   /** The person is signed in and has to prove it again. */
   isConfirmation: boolean;
+  /** What for, if that is known. */
+  reason: ConfirmReason | null;
   /** Posts `email`, except for `email_code`, whose address is fixed. */
   form: Form;
   email: string;

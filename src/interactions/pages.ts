@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Views } from '../http/views.ts';
 import type { PageWriter } from '../i18n/request-language.ts';
 import type { Translator } from '../i18n/translations.ts';
+import type { ConfirmReason } from './confirm-reason.ts';
 import { describeScopes, type ConsentGroup } from './scope-texts.ts';
 
 /**
@@ -52,6 +53,8 @@ export interface PasswordLocals extends Purpose {
   email: string;
   /** The person is signed in and has to prove it again, so there is nobody else to choose at first sight. */
   isConfirmation: boolean;
+  /** What for, if that is known. */
+  reason: ConfirmReason | null;
   error: PasswordError | null;
   /** The identifier page again. */
   changeHref: string;

@@ -3,6 +3,7 @@ import { allowFormAction } from '../http/security-headers.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import type { PasswordRules } from '../users/password-policy.ts';
+import { confirmReason } from './confirm-reason.ts';
 import { isConfirmation, pathOf, startingEmail } from './dispatch.ts';
 import type { InteractionContext } from './interaction-context.ts';
 import type { MailedPages } from './mailed-pages.ts';
@@ -47,6 +48,7 @@ export function renderMailed(
         ...common,
         kind: screen,
         isConfirmation: screen === 'email_code' && isConfirmation(address, situation),
+        reason: confirmReason(context),
         form: form(path(screen)),
         email: state.typed ?? (address || (situation.loginHint ?? '')),
         changeHref: pathOf('identifier', basePath),

@@ -2,6 +2,7 @@ import { allowFormAction } from '../http/security-headers.ts';
 import type { Csrf } from '../http/csrf.ts';
 import { PORTAL_PATH } from '../oidc/extensions/portal-client.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
+import { confirmReason } from './confirm-reason.ts';
 import { consentRequest } from './consent-step.ts';
 import type { ConsentRequest } from './consent-step.ts';
 import { isConfirmation, pathOf, startingEmail } from './dispatch.ts';
@@ -47,6 +48,7 @@ export async function renderScreen(
         form: form('password'),
         email,
         isConfirmation: isConfirmation(email, situation),
+        reason: confirmReason(context),
         error: passwordError(state.error),
         changeHref: pathOf('identifier', basePath),
         otherHref,

@@ -43,7 +43,7 @@ describe('the e-mail address at the account portal', function () {
     const page = await ana.follow(await ana.agent.get(`${ana.base}/email`));
     const form = await ana.agent.post(`${ana.base}/email`, { email: 'eve@example.org' });
 
-    assert.match(page.body, /Confirm it’s you/);
+    assert.match(page.body, /Confirm it’s you[^]*about to change your email address/);
     assert.equal(form.status, 303);
     assert.equal((await rowOf(ana.user.id)).email, ana.email);
   });

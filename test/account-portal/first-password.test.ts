@@ -64,7 +64,7 @@ describe('the first password of an account, at the portal', function () {
 
     assert.equal(form.status, 303);
     assert.equal((await changesOf(ana)).length, 0);
-    assert.match(asked.body, /Confirm it’s you/);
+    assert.match(asked.body, /Confirm it’s you[^]*about to set a password/);
     assert.equal(page.url, `${ana.base}${PATH}`);
   });
 

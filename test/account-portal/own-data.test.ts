@@ -89,7 +89,7 @@ describe('one’s own data at the account portal', function () {
       const download = await ana.answer(asked);
 
       assert.match(waiting.body, /is being made/);
-      assert.match(asked.body, /Confirm it’s you/);
+      assert.match(asked.body, /Confirm it’s you[^]*about to get a copy of your data/);
       assert.equal(download.url, new URL(href, ana.base).href);
       assert.match(download.headers.get('content-disposition') ?? '', /attachment/);
       const { data } = JSON.parse(download.body);
@@ -164,7 +164,7 @@ describe('one’s own data at the account portal', function () {
       const form = await ana.agent.post(`${ana.base}/data/delete`, { email: ana.email });
       const page = await ana.answer(asked);
 
-      assert.match(asked.body, /Confirm it’s you/);
+      assert.match(asked.body, /Confirm it’s you[^]*about to delete your account/);
       assert.equal(form.status, 303);
       assert.equal(page.url, `${ana.base}/data/delete`);
     });

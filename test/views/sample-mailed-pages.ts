@@ -19,6 +19,7 @@ export function sampleMailedPages(
     ...common,
     kind: 'forgot',
     isConfirmation: false,
+    reason: null,
     error: null,
     changeHref: '/change',
     signInHref: '/sign-in',
@@ -47,7 +48,15 @@ export function sampleMailedPages(
     ['forgot-malformed', mailed.sendPage(language, { ...send, error: { reason: 'email_malformed' } })],
     ['sign-up', mailed.sendPage(language, { ...send, kind: 'sign_up' })],
     ['email-code', mailed.sendPage(language, { ...send, kind: 'email_code' })],
-    ['email-code-confirm', mailed.sendPage(language, { ...send, kind: 'email_code', isConfirmation: true })],
+    [
+      'email-code-confirm',
+      mailed.sendPage(language, {
+        ...send,
+        kind: 'email_code',
+        isConfirmation: true,
+        reason: 'first_password',
+      }),
+    ],
     ['code', mailed.codePage(language, code)],
     ['code-wrong', mailed.codePage(language, { ...code, error: { reason: 'code_wrong' }, resendSeconds: 0 })],
     [

@@ -68,6 +68,7 @@ export function samplePages(
     form,
     email: words.email,
     isConfirmation: false,
+    reason: null,
     error: null,
     otherHref: '/other',
     resetHref: null,
@@ -124,7 +125,10 @@ export function samplePages(
       }),
     ],
     ['password', interactions.passwordPage(language, password)],
-    ['password-confirm', interactions.passwordPage(language, { ...password, isConfirmation: true })],
+    [
+      'password-confirm',
+      interactions.passwordPage(language, { ...password, isConfirmation: true, reason: 'delete' }),
+    ],
     [
       'password-mismatch',
       interactions.passwordPage(language, {
