@@ -38,6 +38,10 @@ export interface Result {
 export type Run = (statement: Statement) => Promise<Result>;
 
 const TOKENS: Mix = { 'race-exchange': 10, 'race-refresh': 10, refresh: 10, introspect: 3 };
+const SESSIONS: Mix = { renew: 20, introspect: 10 };
+const LOGOUTS: Mix = { renew: 20, refresh: 5, 'race-logout': 15, 'use-ended': 5 };
+/** The statement that saves a session which belongs to somebody. */
+const SAVES_SESSION = /INSERT INTO user_sessions[^]*SET id_hash/;
 const ENDS: Mix = {
   refresh: 10,
   'race-refresh': 3,
@@ -69,7 +73,7 @@ export const BROKEN_ADAPTERS = {
     breaks: ['what ended stays ended'],
     mix: ENDS,
     tamper: replaced(
-      /^oidc_kill_Grant$/,
+      /^oidc_kill_Grant:/,
       `AND model = 'Grant' AND id_hash = ?`,
       `AND model IN ('AccessToken', 'AuthorizationCode', 'RefreshToken') AND grant_hash = ?`,
     ),
@@ -87,10 +91,33 @@ export const BROKEN_ADAPTERS = {
     tamper: replaced(/^oidc_(family|tokens)_/, /AND (g\.)?dead_at IS NULL/g, ''),
   },
   'sessions-without-lock': {
-    flaw: 'reads a session without a lock, so that parallel tabs overwrite each other',
+    flaw: 'saves a session whether or not it is still as it was read, so that parallel tabs overwrite each other',
     breaks: ['nothing acknowledged is lost'],
-    mix: { renew: 20, introspect: 10 },
-    tamper: replaced(/^oidc_session_lock$/, 'FOR UPDATE OF s', ''),
+    mix: SESSIONS,
+    tamper: inTurn(
+      replaced(/^oidc_session_lock:/, 'FOR UPDATE OF s', ''),
+      replaced(
+        /^oidc_deferred_[^]*SET id_hash/,
+        /(model = 'Session' [^()]*) AND xmin = \?::xid FOR UPDATE/,
+        '$1 AND ?::xid IS NOT NULL',
+      ),
+    ),
+  },
+  'sessions-rise-again': {
+    flaw: 'saves a session without looking whether it has ended',
+    breaks: ['a session ends when it is ended, and only then', 'what ended stays ended'],
+    mix: LOGOUTS,
+    tamper: inTurn(
+      replaced(/^oidc_session_lock:/, 'FOR UPDATE OF s', ''),
+      replaced(
+        /^oidc_deferred_[^]*SET id_hash/,
+        /(model = 'Session' [^()]*) AND dead_at IS NULL AND xmin = \?::xid FOR UPDATE/,
+        '$1 AND ?::xid IS NOT NULL',
+      ),
+      replaced(SAVES_SESSION, 'l.ended_at IS NULL AND', ''),
+      replaced(SAVES_SESSION, /(SET id_hash[^]*) AND dead_at IS NULL/, '$1'),
+      replaced(SAVES_SESSION, 'SET id_hash', 'SET dead_at = NULL, id_hash'),
+    ),
   },
   'random-successors': {
     flaw: 'lets a refresh token be repeated, and gives another successor every time',
@@ -146,10 +173,13 @@ export type BrokenAdapterName = keyof typeof BROKEN_ADAPTERS;
 
 type Tamper = NonNullable<BrokenAdapter['tamper']>;
 
-/** @throws when the statement has changed so that the flaw does not fit into it any more */
-function replaced(name: RegExp, part: string | RegExp, by: string): Tamper {
+/**
+ * @param where matches the name and text of the statements that are to be changed
+ * @throws when such a statement has changed so that the flaw does not fit into it any more
+ */
+function replaced(where: RegExp, part: string | RegExp, by: string): Tamper {
   return (statement, run) => {
-    if (!name.test(statement.name)) return run(statement);
+    if (!where.test(`${statement.name}: ${statement.sql}`)) return run(statement);
     const sql = statement.sql.replace(part, by);
     if (sql === statement.sql) throw new Error(`the flaw does not fit ${statement.name}: ${statement.sql}`);
     return run({ ...statement, sql });

@@ -133,13 +133,18 @@ export function createExecutor(world: World, recorder: Recorder, shape: Shape) {
     'race-logout': useFamily(async (caller, slot, family) => {
       const { session } = family;
       endSession(slot.browser, session);
-      const [codes] = await Promise.all([
-        parallel(2, caller, (each) => browsers.authorize(each, session, slot.app, false)),
+      // An app that the session does not know yet changes it, any other one only builds on it.
+      const [answers] = await Promise.all([
+        parallel(world.apps.length, caller, async (each) => {
+          const app = at(world.apps, each.server - caller.server);
+          const { code } = await browsers.authorize(each, session, app, false);
+          return { app, code };
+        }),
         browsers.logout(caller, session),
         refresh(caller, slot, family, latest(family)),
       ]);
       await browsers.authorize(caller, session, slot.app, false);
-      for (const { code } of codes) if (code) await protocol.exchange(caller, slot.app, code);
+      for (const { app, code } of answers) if (code) await protocol.exchange(caller, app, code);
       if (!slot.offline) bury(slot, family);
       await useEnded(caller, slot, family);
     }),

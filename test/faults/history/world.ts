@@ -45,7 +45,7 @@ export async function createWorld(
   };
 }
 
-async function createPerson(services: Services, { actor }: TestTenant): Promise<Person> {
+export async function createPerson(services: Services, { actor }: TestTenant): Promise<Person> {
   const email = `${randomBytes(6).toString('hex')}@example.com`;
   const { id } = await services.users.create(actor, { email, password: GOOD_PASSWORD, emailVerified: true });
   return { id, email };
