@@ -71,6 +71,8 @@ const LONGEST_TOKEN_SECONDS = 86_400;
 const LOCALES = new URL('../locales/', import.meta.url).pathname;
 /** Beyond it, waiting for a password to be checked would take longer than people wait. */
 const HASHER_QUEUE_PER_WORKER = 32;
+/** One is hashed, the others are with the database. */
+const SIGN_INS_PER_HASHER = 4;
 
 /** People wait for it. */
 const BREACH_LOOKUP_MS = 1500;
@@ -144,7 +146,8 @@ export function createServices({
   const userImport = createUserImport({ db, now, hasher, rolesOn: roleStore });
   const userExport = createUserExport({ db, hasher, rolesOn: roleStore });
   const admitSignIn = createSignInAdmission({
-    most: config.passwordHashers * (1 + HASHER_QUEUE_PER_WORKER),
+    atOnce: config.passwordHashers * SIGN_INS_PER_HASHER,
+    mostWaiting: config.passwordHashers * (1 + HASHER_QUEUE_PER_WORKER - SIGN_INS_PER_HASHER),
   });
   const passwordSignIn = createPasswordSignIn({ db, now, hasher, attempts: signInAttempts });
   const temporaryPasswords = createTemporaryPasswords({ db, hasher, usersOn });

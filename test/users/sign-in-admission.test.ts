@@ -3,8 +3,8 @@ import { AppError } from '../../src/lib/errors.ts';
 import { createSignInAdmission } from '../../src/users/sign-in-admission.ts';
 
 describe('admission to signing in', () => {
-  it('turns away whoever comes while all places are taken, before anything is done', async () => {
-    const admit = createSignInAdmission({ most: 2 });
+  it('lets some in, makes some wait who have not begun, and turns away the rest', async () => {
+    const admit = createSignInAdmission({ atOnce: 2, mostWaiting: 1 });
     const { promise: judged, resolve: judge } = Promise.withResolvers<string>();
     let begun = 0;
     const work = () => {
@@ -12,19 +12,36 @@ describe('admission to signing in', () => {
       return judged;
     };
 
-    const inside = [admit(work), admit(work)];
+    const admitted = [admit(work), admit(work), admit(work)];
     const refusal: unknown = await admit(work).catch((err: unknown) => err);
+    const begunMeanwhile = begun;
     judge('judged');
 
-    assert.deepEqual(await Promise.all(inside), ['judged', 'judged']);
-    assert.equal(begun, 2);
+    assert.deepEqual(await Promise.all(admitted), ['judged', 'judged', 'judged']);
+    assert.deepEqual([begunMeanwhile, begun], [2, 3]);
     assert.ok(refusal instanceof AppError);
     assert.deepEqual([refusal.code, refusal.status], ['password.busy', 503]);
-    assert.ok((refusal.retryAfterSeconds ?? 0) > 0);
+  });
+
+  it('tells those it turns away different times to come back', async () => {
+    const draws = [0, 0.3, 0.999];
+    const admit = createSignInAdmission({ atOnce: 1, mostWaiting: 0, random: () => draws.shift() ?? 0 });
+    const { promise: judged, resolve: judge } = Promise.withResolvers<string>();
+    const inside = admit(() => judged);
+
+    const times = [];
+    for (let count = 0; count < 3; count += 1) {
+      const refusal: unknown = await admit(() => judged).catch((err: unknown) => err);
+      times.push(refusal instanceof AppError ? refusal.retryAfterSeconds : refusal);
+    }
+    judge('judged');
+    await inside;
+
+    assert.deepEqual(times, [2, 3, 5]);
   });
 
   it('gives a place back when the work fails, and passes the failure on', async () => {
-    const admit = createSignInAdmission({ most: 1 });
+    const admit = createSignInAdmission({ atOnce: 1, mostWaiting: 0 });
 
     await assert.rejects(
       admit(async () => {
