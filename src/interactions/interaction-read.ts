@@ -19,7 +19,7 @@ export async function readInteraction(
             s.state_sealed, extract(epoch FROM now() - s.created_at)::float8 AS age_seconds
        FROM oidc_models i
        LEFT JOIN login_states s ON s.tenant_id = i.tenant_id AND s.id_hash = i.id_hash AND s.expires_at > now()
-      WHERE i.tenant_id = ? AND i.model = 'Interaction' AND i.id_hash = ? AND i.dead_at IS NULL`,
+      WHERE i.tenant_id = ? AND i.model = 'Interaction' AND i.id_hash = ? AND i.dead_at IS NULL AND i.expires_at > now()`,
     [tenantId, hashId(uid)],
   );
   const [row] = rows;

@@ -41,6 +41,22 @@ describe('authorization codes', () => {
     assert.deepEqual([second.status, second.body.error], [400, 'invalid_grant']);
   });
 
+  it('expire by the clock of the database, and end nothing by it', async () => {
+    const agent = createUserAgent();
+    const { body: earlier } = await rp.redeem(await codeOf(agent));
+    const code = await codeOf(agent);
+    await app.db.raw(
+      `UPDATE oidc_models SET expires_at = now() - interval '1 second'
+        WHERE tenant_id = ? AND model = 'AuthorizationCode' AND client_id = ?`,
+      [tenant.tenant.id, rp.clientId],
+    );
+
+    const late = await rp.redeem(code);
+
+    assert.deepEqual([late.status, late.body.error], [400, 'invalid_grant']);
+    assert.equal(await isActive(rp, earlier.access_token ?? ''), true);
+  });
+
   it('are redeemed by the client they were given to, whoever tries before', async () => {
     const thief = await createRelyingParty(app, tenant);
     const spa = await createRelyingParty(app, tenant, { metadata: { token_endpoint_auth_method: 'none' } });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { sha256 } from '../../src/lib/ids.ts';
 import { GOOD_PASSWORD, startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
 import { createRelyingParty } from '../support/relying-party.ts';
@@ -57,6 +58,23 @@ describe('the way through a sign-in', () => {
       });
     }
   }
+
+  it('ends by the clock of the database, and then starts over', async () => {
+    const { agent, page } = await toPassword();
+    await app.db.raw(
+      `UPDATE oidc_models SET expires_at = now() - interval '1 second' WHERE tenant_id = ? AND model = 'Interaction' AND id_hash = ?`,
+      [tenant.tenant.id, sha256(uidPath(page).split('/').at(-1) ?? '')],
+    );
+
+    const late = await agent.follow(
+      await agent.submit(page, '/password', { password: GOOD_PASSWORD }),
+      tenant.issuer,
+    );
+
+    assert.equal(await isSignedIn(agent), false);
+    assert.notEqual(uidPath(late), uidPath(page));
+    assert.match(late.body, /name="username"/);
+  });
 
   for (const headers of [
     { origin: 'https://evil.example' },

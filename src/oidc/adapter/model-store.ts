@@ -17,6 +17,14 @@ import { placeOf } from './token-slots.ts';
 
 export const COLUMNS = 'id_hash, payload, consumed_at, dead_at';
 
+/**
+ * The condition that a row which works once has not expired, by the database's clock: that of a server may be
+ * wrong. Rows of refresh tokens outlive them, and a pushed request may be opened in time and answered later.
+ */
+export function unexpired(model: ModelName): string {
+  return model === 'AuthorizationCode' || model === 'Interaction' ? 'AND expires_at > now()' : '';
+}
+
 /** A live or consumed row; dead and missing ones are both undefined. */
 export async function findModel(
   db: Db,
@@ -30,7 +38,7 @@ export async function findModel(
     db,
     `oidc_find${lock ? '_lock' : ''}_${label}`,
     `SELECT ${COLUMNS} FROM ${table}
-      WHERE tenant_id = ? AND model = '${model}' AND id_hash = ? AND dead_at IS NULL ${lock ?? ''}`,
+      WHERE tenant_id = ? AND model = '${model}' AND id_hash = ? AND dead_at IS NULL ${unexpired(model)} ${lock ?? ''}`,
     [tenantId, idHash],
   );
   return rows[0];
@@ -49,7 +57,7 @@ export async function findInteraction(
     `SELECT i.id_hash, i.payload, i.consumed_at, i.dead_at, i.xmin::text AS version, ${ACCOUNT_COLUMNS}
        FROM oidc_models i
        ${ACCOUNT_JOIN('i')}
-      WHERE i.tenant_id = ? AND i.model = 'Interaction' AND i.id_hash = ? AND i.dead_at IS NULL
+      WHERE i.tenant_id = ? AND i.model = 'Interaction' AND i.id_hash = ? AND i.dead_at IS NULL AND i.expires_at > now()
       ${lock ? 'FOR UPDATE OF i' : ''}`,
     [tenantId, hashId(id)],
   );
@@ -176,7 +184,7 @@ export async function consumeModel(db: Db, tenantId: string, model: ModelName, i
     db,
     `oidc_consume_${label}`,
     `UPDATE ${table} SET consumed_at = clock_timestamp(), updated_at = now()
-      WHERE tenant_id = ? AND model = '${model}' AND id_hash = ? AND consumed_at IS NULL AND dead_at IS NULL`,
+      WHERE tenant_id = ? AND model = '${model}' AND id_hash = ? AND consumed_at IS NULL AND dead_at IS NULL ${unexpired(model)}`,
     [tenantId, idHash],
   );
   return rowCount === 1;

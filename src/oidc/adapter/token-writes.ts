@@ -1,6 +1,6 @@
 import { prepared } from '../../db/database.ts';
 import type { Db } from '../../db/database.ts';
-import { grantHashOf, insertOf, LIVE_GRANT, rowOf } from './model-store.ts';
+import { grantHashOf, insertOf, LIVE_GRANT, rowOf, unexpired } from './model-store.ts';
 import type { ModelName } from './model-store.ts';
 import { hashId } from './stored-model.ts';
 import type { ModelPayload } from './stored-model.ts';
@@ -15,7 +15,7 @@ export interface PendingWrites {
 
 /**
  * Uses up the code or refresh token and stores what it gave, in one statement: all of it, or nothing if
- * somebody else used it first or its grant has ended. Of many requests at once PostgreSQL lets one through:
+ * somebody else used it first, its grant has ended, or a code has expired. Of many requests at once PostgreSQL lets one through:
  * the others wait for its row, read it again and find it used.
  * @returns whether it was written
  */
@@ -32,7 +32,7 @@ export async function writeTokens(
     parts.push(`used AS (
       UPDATE ${used.table} SET consumed_at = clock_timestamp(), updated_at = now()
        WHERE tenant_id = ?::uuid AND model = '${consumed.model}' AND id_hash = ?::bytea AND consumed_at IS NULL AND dead_at IS NULL
-         AND ${LIVE_GRANT}
+         ${unexpired(consumed.model)} AND ${LIVE_GRANT}
       RETURNING 1)`);
     bindings.push(tenantId, used.idHash, tenantId, hashId(consumed.grantId));
   }

@@ -9,7 +9,7 @@ import type { TenantContext } from '../provider-deps.ts';
 
 /**
  * The end of a token request, before its answer leaves: what it gives is stored and what it used is used
- * up, or somebody else was first and the answer is replaced by what the second one gets.
+ * up, or somebody else was first and the answer is replaced by what the second one gets, or it has expired.
  */
 export async function settleTokens(
   provider: Provider,
@@ -31,8 +31,21 @@ export async function settleTokens(
       return;
     }
     if (await writeTokens(db, context.tenant.id, pending)) return;
-    if (!(await isRepeat(context, unit))) await refuse(provider, unit, ctx);
+    if (await isRepeat(context, unit)) return;
+    if (!(await hasOnlyExpired(context, unit))) await endFamily(provider, unit, ctx);
+    ctx.status = 400;
+    ctx.body = { error: 'invalid_grant', error_description: 'grant request is invalid' };
   });
+}
+
+/** A code that nobody used, but which is older than this server thinks: no reason to end anything. */
+async function hasOnlyExpired({ tenant }: TenantContext, unit: UnitOfWork): Promise<boolean> {
+  const { consumed } = unit.pending;
+  if (consumed?.model !== 'AuthorizationCode') return false;
+  const row = await findFamily(await unit.reader(), tenant.id, consumed.model, consumed.id, {
+    withAccount: false,
+  });
+  return row?.consumed_at === null;
 }
 
 /** Whether the other one was the same client with the same refresh token, a moment ago: then the answer stands. */
@@ -52,12 +65,9 @@ async function isRepeat(context: TenantContext, unit: UnitOfWork): Promise<boole
 }
 
 /** Used by somebody else meanwhile: a code or refresh token that two hold ends its family (RFC 9700 §4.14). */
-async function refuse(provider: Provider, unit: UnitOfWork, ctx: KoaContextWithOIDC): Promise<void> {
+async function endFamily(provider: Provider, unit: UnitOfWork, ctx: KoaContextWithOIDC): Promise<void> {
   const { consumed } = unit.pending;
-  if (consumed) {
-    unit.reused = { grantId: consumed.grantId, clientId: ctx.oidc.client?.clientId ?? '' };
-    await provider.Grant.adapter.destroy(consumed.grantId);
-  }
-  ctx.status = 400;
-  ctx.body = { error: 'invalid_grant', error_description: 'grant request is invalid' };
+  if (!consumed) return;
+  unit.reused = { grantId: consumed.grantId, clientId: ctx.oidc.client?.clientId ?? '' };
+  await provider.Grant.adapter.destroy(consumed.grantId);
 }
