@@ -25,3 +25,21 @@ export function nameOf(outcome: Outcome): string {
   const isPage = outcome.status !== 303 && outcome.headers['content-type']?.startsWith('text/html') === true;
   return [outcome.status, typeof error === 'string' ? error : isPage ? 'page' : ''].join(' ').trim();
 }
+
+/** Refusals that do not say when to come back. */
+export function withoutRetryAfter(answers: readonly Answer[]): string[] {
+  return tally(
+    answers.filter(
+      ({ outcome }) =>
+        outcome.kind === 'answered' &&
+        outcome.status === 503 &&
+        !(Number(outcome.headers['retry-after']) > 0),
+    ),
+  );
+}
+
+/** How long it took; the given share of them, from 0 to 1, was not slower. */
+export function percentile(answers: readonly Answer[], share: number): number {
+  const sorted = answers.map(({ outcome }) => outcome.milliseconds).toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+}
