@@ -71,6 +71,6 @@ describe('servers that are restarted one after the other', function () {
       codes,
       codes.map(() => 0),
     );
-    assert.ok(answers.length > 100 * ROUNDS, `only ${answers.length} answers`);
+    assert.ok(answers.length > 2 * CLIENTS, `only ${answers.length} answers`);
   });
 });

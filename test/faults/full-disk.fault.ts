@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createWorld } from './history/world.ts';
 import type { World } from './history/world.ts';
 import { tally } from './support/answers.ts';
@@ -14,26 +11,22 @@ import { startInstallation } from './support/installation.ts';
 import type { Installation } from './support/installation.ts';
 import { asSuperuser } from './support/private-postgres.ts';
 import { requestsOf } from './support/requests.ts';
-import { mountSmallDisk } from './support/small-disk.ts';
+import { openSmallDisk } from './support/small-disk.ts';
 import type { SmallDisk } from './support/small-disk.ts';
 
-const MEGABYTES = 200;
 /** Pages that are half empty take some more rows; this is more than all of them take. */
 const MOST_WRITES = 20_000;
 const IN_A_ROW = 50;
 
 describe('a database whose disk is full', function () {
   this.timeout(180_000);
-  let directory: string;
   let disk: SmallDisk | undefined;
   let installation: Installation;
   let world: World;
   before(async () => {
-    directory = await mkdtemp(join(process.env['FAULTS_DIR'] ?? tmpdir(), 'disk-'));
     installation = await startInstallation();
     const { postgres } = installation;
-    // PostgreSQL reaches it by its own account, which may not enter the directory of the test.
-    disk = mountSmallDisk(await mkdtemp('/tmp/gatehouse-disk-'), MEGABYTES, postgres.cluster);
+    disk = openSmallDisk(postgres.cluster);
     const { directory: location } = disk;
     await asSuperuser(postgres.superuserUrl.replace('/postgres?', '/gatehouse?'), async (session) => {
       await session.query(`CREATE TABLESPACE small LOCATION '${location}'`);
@@ -45,7 +38,6 @@ describe('a database whose disk is full', function () {
   after(async () => {
     await installation.close();
     disk?.remove();
-    await rm(directory, { recursive: true, force: true });
   });
 
   const send = async (held: readonly Held[], wanted: string): Promise<Answer[]> =>

@@ -9,7 +9,7 @@ import { runPlan } from './history/run-plan.ts';
 import { inForm, seed } from './support/form.ts';
 import { startInstallation } from './support/installation.ts';
 import type { Installation } from './support/installation.ts';
-import { previousRevision, unpackVersion } from './support/previous-version.ts';
+import { unpackPreviousVersion } from './support/previous-version.ts';
 
 const promises = { graceMs: 10_000 };
 const OPERATIONS = inForm({ short: 500, long: 4_000 });
@@ -20,7 +20,7 @@ describe('two versions at the same time', function () {
   let installation: Installation;
   before(async () => {
     directory = await mkdtemp(join(process.env['FAULTS_DIR'] ?? tmpdir(), 'upgrade-'));
-    const program = unpackVersion(previousRevision(), join(directory, 'previous'));
+    const program = unpackPreviousVersion(join(directory, 'previous'));
     // The schema is this version's before the first of its servers starts.
     installation = await startInstallation({
       env: { GATEHOUSE_REFRESH_GRACE_SECONDS: '10' },

@@ -19,7 +19,7 @@ import { requestsOf } from './support/requests.ts';
 import { isReady } from './support/server-process.ts';
 
 const promises = { graceMs: 10_000 };
-const OPERATIONS = inForm({ short: 400, long: 2_000 });
+const OPERATIONS = inForm({ short: 200, long: 2_000 });
 const PRELOAD = fileURLToPath(new URL('./support/skewed-clock.ts', import.meta.url));
 const SKEWED = 1;
 

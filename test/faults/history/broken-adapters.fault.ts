@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { fileURLToPath } from 'node:url';
-import { seed } from '../support/form.ts';
+import { inForm, seed } from '../support/form.ts';
 import { startInstallation } from '../support/installation.ts';
 import type { Installation } from '../support/installation.ts';
 import { BROKEN_ADAPTERS } from './broken-adapters.ts';
@@ -14,8 +14,9 @@ import { runPlan } from './run-plan.ts';
 const GRACE_SECONDS = 3;
 const promises = { graceMs: GRACE_SECONDS * 1000 };
 const OPERATIONS = 120;
+const OPERATIONS_OF_THE_REAL_ONE = inForm({ short: 60, long: 120 });
 /** A flaw that depends on timing may hide for a while. */
-const MOST_HISTORIES = 10;
+const MOST_HISTORIES = 20;
 const PRELOAD = fileURLToPath(new URL('./broken-server.ts', import.meta.url));
 
 /** The same generator, model and faults as for the real adapter: only the servers are broken. */
@@ -38,7 +39,10 @@ describe('the history checker', function () {
       for (const mix of new Set(
         Object.values<BrokenAdapter>(BROKEN_ADAPTERS).map((adapter) => adapter.mix),
       )) {
-        const { records } = await runPlan(installation, makePlan({ seed, operations: OPERATIONS, mix }));
+        const { records } = await runPlan(
+          installation,
+          makePlan({ seed, operations: OPERATIONS_OF_THE_REAL_ONE, mix }),
+        );
 
         const [violation] = checkHistory(records, promises);
         if (violation) assert.fail(await explainViolation(violation, records, promises, installation));

@@ -40,10 +40,12 @@ export function createBrowserOperations({ issuer, balancer }: World, recorder: R
     authorize: (caller: Caller, session: Session, app: App, offline: boolean) =>
       authorize(caller, session, app, { offline, signIn: false }),
 
-    async logout(caller: Caller, session: Session): Promise<HistoryRecord> {
+    /** @param onConfirm called right before the request that ends the session */
+    async logout(caller: Caller, session: Session, onConfirm = () => {}): Promise<HistoryRecord> {
       const invokedAt = recorder.now();
       const { outcome, detail } = await attempt(async () => {
         const confirmation = await session.agent.get(`${issuer}/logout`);
+        onConfirm();
         if (confirmation.status !== 200) return judgePage(confirmation);
         const answer = await session.agent.submit(confirmation, '/logout/confirm', { logout: 'yes' });
         if (answer.status === 303) return { outcome: 'ok', detail: '303' };

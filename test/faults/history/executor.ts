@@ -133,14 +133,16 @@ export function createExecutor(world: World, recorder: Recorder, shape: Shape) {
     'race-logout': useFamily(async (caller, slot, family) => {
       const { session } = family;
       endSession(slot.browser, session);
-      // An app that the session does not know yet changes it, any other one only builds on it.
+      const { promise: confirmed, resolve: onConfirm } = Promise.withResolvers<void>();
       const [answers] = await Promise.all([
+        // An app that the session does not know yet changes it, any other one only builds on it.
         parallel(world.apps.length, caller, async (each) => {
           const app = at(world.apps, each.server - caller.server);
+          await confirmed;
           const { code } = await browsers.authorize(each, session, app, false);
           return { app, code };
         }),
-        browsers.logout(caller, session),
+        browsers.logout(caller, session, onConfirm).finally(onConfirm),
         refresh(caller, slot, family, latest(family)),
       ]);
       await browsers.authorize(caller, session, slot.app, false);

@@ -1,18 +1,22 @@
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   chownSync,
+  closeSync,
   mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmdirSync,
+  rmSync,
+  statfsSync,
   statSync,
   unlinkSync,
   writeFileSync,
-  openSync,
-  rmdirSync,
-  closeSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 
-/** A file system of its own that can be full. Mounting it needs root, or sudo without a password. */
+/** A file system that can be full. */
 export interface SmallDisk {
   directory: string;
   /** Leaves not a byte. */
@@ -21,12 +25,37 @@ export interface SmallDisk {
   remove(): void;
 }
 
+const MEGABYTES = 200;
+/** What containers that may not mount anything have instead: of 64 MB unless somebody asked for more. */
+const SHARED_MEMORY = '/dev/shm';
+
 const BLOCK = Buffer.alloc(64 * 1024);
 
-/** @param owner whom the directory belongs to, by a path of theirs */
-export function mountSmallDisk(directory: string, megabytes: number, owner: string): SmallDisk {
-  mkdirSync(directory, { recursive: true });
-  asRoot('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'gatehouse-test', directory]);
+/**
+ * One of its own, which takes the right to mount: root, or sudo without a password.
+ * @param owner whom the directory belongs to, by a path of theirs
+ */
+export function openSmallDisk(owner: string): SmallDisk {
+  // PostgreSQL reaches it by its own account, which may not enter the directory of the test.
+  const mounted = mkdtempSync('/tmp/gatehouse-disk-');
+  try {
+    asRoot('mount', ['-t', 'tmpfs', '-o', `size=${MEGABYTES}m`, 'gatehouse-test', mounted]);
+  } catch (cause) {
+    rmdirSync(mounted);
+    const { bsize, blocks } = statfsSync(SHARED_MEMORY);
+    if (bsize * blocks > MEGABYTES * 2 ** 20)
+      throw new Error(`a small disk cannot be mounted, and ${SHARED_MEMORY} is large`, { cause });
+    const shared = mkdtempSync(join(SHARED_MEMORY, 'gatehouse-disk-'));
+    chmodSync(shared, 0o711);
+    return smallDisk(shared, owner, () => rmSync(shared, { recursive: true }));
+  }
+  return smallDisk(mounted, owner, () => {
+    asRoot('umount', ['--lazy', mounted]);
+    rmdirSync(mounted);
+  });
+}
+
+function smallDisk(directory: string, owner: string, remove: () => void): SmallDisk {
   const { uid, gid } = statSync(owner);
   const data = join(directory, 'data');
   mkdirSync(data, { mode: 0o700 });
@@ -52,14 +81,11 @@ export function mountSmallDisk(directory: string, megabytes: number, owner: stri
       }
     },
     empty: () => unlinkSync(filler),
-    remove() {
-      asRoot('umount', ['--lazy', directory]);
-      rmdirSync(directory);
-    },
+    remove,
   };
 }
 
 function asRoot(program: string, args: readonly string[]): void {
-  if (process.getuid?.() === 0) execFileSync(program, args);
-  else execFileSync('sudo', ['-n', program, ...args]);
+  if (process.getuid?.() === 0) execFileSync(program, args, { stdio: 'pipe' });
+  else execFileSync('sudo', ['-n', program, ...args], { stdio: 'pipe' });
 }

@@ -25,6 +25,7 @@ export interface TcpProxy {
   /**
    * The next statements that fit reach the server and are carried out, but their replies get lost.
    * @param how the connection is reset, or stays open and silent
+   * @param statements is matched with a statement, and within a transaction with all of them from `BEGIN` on
    */
   loseReplies(count: number, how?: 'reset' | 'silence', statements?: RegExp): void;
   /** How many replies were lost so far. */
@@ -39,7 +40,9 @@ export type Direction = 'to-server' | 'to-client';
 /** A unix socket's path, or a port of this machine. */
 export type Upstream = string | number;
 
-const COMMIT = /^\s*(commit|end)\b/i;
+const BEGIN = /^\s*(begin|start)\b/i;
+const END = /^\s*(commit|end|rollback|abort)\b/i;
+const COMMIT = /\n\s*(commit|end)\b[^\n]*$/i;
 
 interface Flow {
   from: Socket;
@@ -72,10 +75,13 @@ export async function startTcpProxy(target: Upstream): Promise<TcpProxy> {
         : connect({ port: upstream, host: '127.0.0.1', ...options });
     const reader = createStatementReader();
     let reply: 'passes' | 'is awaited' | 'was lost' = 'passes';
+    let transaction: string[] = [];
 
     connectFlow({ from: client, to: database, direction: 'to-server' }, (chunk) => {
       for (const statement of reader.read(chunk)) {
-        if (toLose.count === 0 || !toLose.statements.test(statement)) continue;
+        const soFar = [...transaction, statement];
+        transaction = BEGIN.test(soFar[0] ?? '') && !END.test(statement) ? soFar : [];
+        if (toLose.count === 0 || !toLose.statements.test(soFar.join('\n'))) continue;
         toLose.count -= 1;
         reply = 'is awaited';
       }
