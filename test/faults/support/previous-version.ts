@@ -59,5 +59,5 @@ if (import.meta.main) {
   const archive = archiveOf(revision);
   const params = { [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: archive.length };
   writeFileSync(KEPT, brotliCompressSync(archive, { params }));
-  console.log(`${revision} is kept`);
+  process.stdout.write(`${revision} is kept\n`);
 }
