@@ -73,7 +73,7 @@ export interface Mailbox {
 }
 
 /** Why a mail did not go out: `rejected` is final, the others may pass. */
-export type MailFailure = 'rejected' | 'deferred' | 'unreachable' | 'refused_login' | 'no_tls';
+export type MailFailure = 'rejected' | 'deferred' | 'unreachable' | 'refused_login' | 'no_tls' | 'untrusted';
 
 export class MailError extends Error {
   readonly reason: MailFailure;

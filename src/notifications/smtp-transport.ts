@@ -63,9 +63,13 @@ function withoutBreaks(text: string): string {
   return text.replaceAll(/\p{C}+/gu, ' ').trim();
 }
 
+/** As Node names what is wrong with a certificate (`tls`, "X509 certificate error codes"). */
+const CERTIFICATE_FAULT = /CERT|SIGNATURE|ISSUER|^INVALID_CA$|^HOSTNAME_MISMATCH$/;
+
 function toMailError(err: unknown): MailError {
-  const { code, responseCode, command } = Object(err) as Record<string, unknown>;
+  const { code, originalCode, responseCode, command } = Object(err) as Record<string, unknown>;
   const smtpStatus = typeof responseCode === 'number' ? responseCode : undefined;
+  if (CERTIFICATE_FAULT.test(String(originalCode))) return new MailError('untrusted');
   return new MailError(reasonOf(String(code), smtpStatus, String(command)), { smtpStatus });
 }
 

@@ -6,6 +6,7 @@ import { simpleParser } from 'mailparser';
 import type { ParsedMail } from 'mailparser';
 import { SMTPServer } from 'smtp-server';
 import type { SMTPServerSession } from 'smtp-server';
+import type { Certificate } from './certificates.ts';
 
 /** A mail as it arrived: what the envelope said, and what is in it. */
 export interface ReceivedMail {
@@ -14,6 +15,7 @@ export interface ReceivedMail {
   recipients: string[];
   parsed: ParsedMail;
   raw: string;
+  isEncrypted: boolean;
 }
 
 /** A real SMTP server that keeps what it is sent and refuses what it is told to. */
@@ -27,10 +29,24 @@ export interface SmtpSink {
   close(): Promise<void>;
 }
 
-export async function startSmtpSink(): Promise<SmtpSink> {
+export interface SinkTls extends Certificate {
+  /** From the first byte, or after STARTTLS. */
+  isImplicit: boolean;
+  /** Who may send, once the connection is encrypted; undefined: everybody. */
+  login?: { user: string; password: string };
+}
+
+/** @param tls undefined: in clear */
+export async function startSmtpSink(tls?: SinkTls): Promise<SmtpSink> {
   const waiting = new Set<() => void>();
   const server = new SMTPServer({
-    disabledCommands: ['AUTH', 'STARTTLS'],
+    ...(tls
+      ? { key: tls.key, cert: tls.cert, secure: tls.isImplicit, authOptional: tls.login === undefined }
+      : { disabledCommands: ['AUTH', 'STARTTLS'] }),
+    onAuth({ username, password }, { secure }, done) {
+      const isRight = secure && username === tls?.login?.user && password === tls?.login?.password;
+      done(isRight ? null : new Error('refused'), isRight ? { user: username } : undefined);
+    },
     disableReverseLookup: true,
     logger: false,
     onData(stream, session, done) {
@@ -38,12 +54,13 @@ export async function startSmtpSink(): Promise<SmtpSink> {
     },
   });
 
-  async function receive(raw: Buffer, { envelope }: SMTPServerSession): Promise<void> {
+  async function receive(raw: Buffer, { envelope, secure }: SMTPServerSession): Promise<void> {
     const mail: ReceivedMail = {
       from: envelope.mailFrom === false ? '' : envelope.mailFrom.address,
       recipients: envelope.rcptTo.map(({ address }) => address),
       parsed: await simpleParser(raw),
       raw: raw.toString('utf8'),
+      isEncrypted: secure,
     };
     const status = sink.refuse(mail);
     if (status !== undefined) throw Object.assign(new Error('refused'), { responseCode: status });
@@ -51,12 +68,14 @@ export async function startSmtpSink(): Promise<SmtpSink> {
     for (const wake of waiting) wake();
   }
 
+  // Such as that of a client which does not trust the certificate, and hangs up.
+  server.on('error', () => {});
   server.listen(0, '127.0.0.1');
   await once(server.server, 'listening');
   const { port } = server.server.address() as AddressInfo;
 
   const sink: SmtpSink = {
-    url: `smtp://127.0.0.1:${port}`,
+    url: `${tls?.isImplicit ? 'smtps' : 'smtp'}://127.0.0.1:${port}`,
     mails: [],
     refuse: () => undefined,
     async mailTo(address, after = 0, isMeant = () => true) {

@@ -32,6 +32,7 @@ const WORDS: Readonly<Record<MailError['reason'], string>> = {
   unreachable: 'it does not answer',
   refused_login: 'it refuses the user and password',
   no_tls: 'it offers no encryption',
+  untrusted: 'its certificate has expired, is of another name, or from an authority that is not trusted here',
   rejected: 'it refuses us',
   deferred: 'it is not ready',
 };
