@@ -48,6 +48,14 @@ export function clientStore(db: Db, tenantId: string) {
       return rows[0] && fromRow(rows[0]);
     },
 
+    /** Also one that was disabled or deleted: what it is told of its own end needs its metadata. */
+    async findEvenGone(
+      clientId: string,
+    ): Promise<Pick<Client, 'clientId' | 'name' | 'metadata'> | undefined> {
+      const row = await clients().where({ client_id: clientId }).first('client_id', 'name', 'metadata');
+      return row && { clientId: row.client_id, name: row.name, metadata: row.metadata };
+    },
+
     /** The same, holding the row until the transaction ends. */
     async findForUpdate(clientId: string): Promise<Client | undefined> {
       if (clientId.includes('\0')) return undefined;

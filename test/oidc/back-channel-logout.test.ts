@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose';
 import type { JSONWebKeySet } from 'jose';
+import { disconnectApp } from '../../src/account-portal/connected-apps.ts';
 import { createLogoutDeliveryJob } from '../../src/jobs/logout-delivery-job.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { GOOD_PASSWORD, startTestApp } from '../support/app.ts';
@@ -10,6 +11,7 @@ import type { OwnDatabase } from '../support/database.ts';
 import { startLoopbackServer } from '../support/loopback-server.ts';
 import type { LoopbackServer } from '../support/loopback-server.ts';
 import { createRelyingParty } from '../support/relying-party.ts';
+import type { RelyingParty } from '../support/relying-party.ts';
 import { signOut } from '../support/sign-out.ts';
 import { tokensOf } from '../support/token-sets.ts';
 import { createUserAgent } from '../support/user-agent.ts';
@@ -262,7 +264,7 @@ describe('back-channel logout', () => {
     );
   });
 
-  it('forgets what an app that is gone can no longer be told', async () => {
+  it('tells an app that was deleted since', async () => {
     const { rp, agent } = await signedIn();
     await signOut(agent, tenant.issuer);
     await app.services.clients.delete(tenant.actor, rp.clientId);
@@ -271,7 +273,63 @@ describe('back-channel logout', () => {
     await deliver();
 
     assert.deepEqual(await waiting(), []);
+    assert.ok(server.requests.length > 0);
+  });
+
+  it('forgets what an app does not want to be told any more', async () => {
+    const { rp, agent } = await signedIn();
+    await signOut(agent, tenant.issuer);
+    await app.services.clients.update(tenant.actor, rp.clientId, {
+      metadata: { backchannel_logout_uri: null, backchannel_logout_session_required: null },
+    });
+    await app.registry.refresh();
+
+    await deliver();
+
+    assert.deepEqual(await waiting(), []);
     assert.equal(server.requests.length, 0);
+  });
+
+  const ends = {
+    'the person takes its access away': async (rp: RelyingParty) => {
+      const owner = { ...tenant.actor, type: 'user' as const, id: rp.user.id };
+      await disconnectApp(app.db, owner, rp.clientId);
+    },
+    'it is disabled': (rp: RelyingParty) => app.services.clients.disable(tenant.actor, rp.clientId),
+    'it is deleted': (rp: RelyingParty) => app.services.clients.delete(tenant.actor, rp.clientId),
+  };
+  for (const [what, end] of Object.entries(ends)) {
+    it(`tells an app of the session of a person when ${what}, and no other app`, async () => {
+      const { rp, tokens, agent } = await signedIn();
+      const bystander = await createRelyingParty(app, tenant, {
+        metadata: { backchannel_logout_uri: `${server.url}/not-me` },
+      });
+      await tokensOf({ ...bystander, user: rp.user }, { agent });
+
+      await end(rp);
+      await app.registry.refresh();
+      await deliver();
+
+      assert.deepEqual(
+        server.requests.map(({ path }) => path),
+        ['/logged-out'],
+      );
+      const claims = decodeJwt(tokenIn(server.requests[0] ?? { body: '' }));
+      assert.deepEqual(
+        [claims.aud, claims.sub, claims['sid']],
+        [rp.clientId, rp.user.id, decodeJwt(tokens.id_token)['sid']],
+      );
+    });
+  }
+
+  it('tells nothing of a session that ended before, nor twice', async () => {
+    const { rp, agent } = await signedIn();
+    await signOut(agent, tenant.issuer);
+
+    await app.services.clients.delete(tenant.actor, rp.clientId);
+    await deliver();
+
+    assert.equal(server.requests.length, 1);
   });
 
   it('reaches no internal address', async () => {

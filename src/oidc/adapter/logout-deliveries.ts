@@ -38,6 +38,27 @@ export async function enqueueLogout(
 }
 
 /**
+ * For what an app loses without the sessions ending: each session of these people that the app knows, if it wants to
+ * be told. One statement, however many there are.
+ */
+export async function enqueueClientLogouts(
+  trx: Db,
+  tenantId: string,
+  { clientId, accountIds }: { clientId: string; accountIds: readonly string[] },
+): Promise<void> {
+  if (accountIds.length === 0) return;
+  await trx.raw(
+    `INSERT INTO logout_deliveries (id, tenant_id, client_id, account_id, sid)
+     SELECT gen_random_uuid(), s.tenant_id, c.client_id, s.account_id, a.value ->> 'sid'
+       FROM clients c, oidc_models s, LATERAL jsonb_each(s.payload -> 'authorizations') a
+      WHERE c.tenant_id = ? AND c.client_id = ? AND c.metadata ->> 'backchannel_logout_uri' IS NOT NULL
+        AND s.tenant_id = c.tenant_id AND s.model = 'Session' AND s.account_id = ANY (?::uuid[])
+        AND s.dead_at IS NULL AND s.expires_at > now() AND a.key = c.client_id AND a.value ->> 'sid' IS NOT NULL`,
+    [tenantId, clientId, [...new Set(accountIds)]],
+  );
+}
+
+/**
  * Takes what is due, each for the time of one attempt: a process that dies leaves it due again.
  * @param attemptSeconds how long nobody else takes it
  */

@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import type { Db } from '../../db/database.ts';
 import { ledgerEnd } from '../../sessions/ledger-statements.ts';
 import type { SessionEndReason } from '../../sessions/session.ts';
-import { enqueueLogout } from './logout-deliveries.ts';
+import { enqueueClientLogouts, enqueueLogout } from './logout-deliveries.ts';
 import { hashId } from './stored-model.ts';
 import type { ModelPayload } from './stored-model.ts';
 
@@ -15,11 +15,13 @@ export async function revokeUserAccess(trx: Db, tenantId: string, userId: string
   await killGrants(trx, tenantId, (grants) => grants.where({ account_id: userId }));
 }
 
+/** Sessions of its users go on; the app is told that it has no part in them any more. */
 export async function revokeClientAccess(trx: Db, tenantId: string, clientId: string): Promise<void> {
-  await killGrants(trx, tenantId, (grants) => grants.where({ client_id: clientId }));
+  const accountIds = await killGrants(trx, tenantId, (grants) => grants.where({ client_id: clientId }));
+  await enqueueClientLogouts(trx, tenantId, { clientId, accountIds });
 }
 
-/** What one app may do in the name of one person. @returns whether there was anything */
+/** What one app may do in the name of one person; the app is told. @returns whether there was anything */
 export async function revokeAppAccess(
   trx: Db,
   tenantId: string,
@@ -28,7 +30,8 @@ export async function revokeAppAccess(
   const ended = await killGrants(trx, tenantId, (grants) =>
     grants.where({ account_id: userId, client_id: clientId }),
   );
-  return ended > 0;
+  await enqueueClientLogouts(trx, tenantId, { clientId, accountIds: [userId] });
+  return ended.length > 0;
 }
 
 /** Which sessions of a person. */
@@ -99,11 +102,12 @@ async function killSessions(
   return rows;
 }
 
+/** @returns whose they were, each once for each grant; those of nobody are left out */
 async function killGrants(
   trx: Db,
   tenantId: string,
   choose: (grants: Knex.QueryBuilder) => Knex.QueryBuilder,
-): Promise<number> {
+): Promise<string[]> {
   const grants = () => trx('oidc_models').where({ tenant_id: tenantId, model: 'Grant' });
   const chosen = grants()
     .whereNull('dead_at')
@@ -111,9 +115,11 @@ async function killGrants(
     .orderBy('id_hash')
     .forUpdate()
     .select('id_hash');
-  return grants()
+  const killed: { account_id: string | null }[] = await grants()
     .whereIn('id_hash', chosen)
-    .update({ dead_at: trx.raw('clock_timestamp()'), updated_at: trx.fn.now() });
+    .update({ dead_at: trx.raw('clock_timestamp()'), updated_at: trx.fn.now() })
+    .returning('account_id');
+  return killed.flatMap(({ account_id: accountId }) => accountId ?? []);
 }
 
 type Authorization = { sid?: string; grantId?: string; persistsLogout?: boolean };

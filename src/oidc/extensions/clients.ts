@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type Provider from 'oidc-provider';
 import type { Client as EngineClient } from 'oidc-provider';
+import { clientStore } from '../../clients/client-store.ts';
 import { usesSecret } from '../../clients/client.ts';
 import { verifyClientSecret } from '../../clients/client-secrets.ts';
 import type { Client } from '../../clients/client.ts';
@@ -26,7 +27,13 @@ interface EngineClientClass {
 
 type SendLogout = EngineClientClass['prototype']['backchannelLogout'];
 
-const senders = new WeakMap<Provider, SendLogout>();
+interface LogoutSender {
+  send: SendLogout;
+  /** The client even after its end. */
+  find: (clientId: string) => Promise<EngineClient | undefined>;
+}
+
+const senders = new WeakMap<Provider, LogoutSender>();
 const records = new WeakMap<object, Client>();
 
 /** Our record behind a client of the engine. */
@@ -68,7 +75,13 @@ export function extendClients(
     );
   };
 
-  senders.set(provider, EngineClient.prototype.backchannelLogout);
+  senders.set(provider, {
+    send: EngineClient.prototype.backchannelLogout,
+    async find(clientId) {
+      const client = await clientStore(db, tenant.id).findEvenGone(clientId);
+      return client && new EngineClient(engineMetadata(client));
+    },
+  });
   // Committed with the logout, delivered afterwards with retries: see jobs/logout-delivery-job.ts.
   EngineClient.prototype.backchannelLogout = function (accountId, sid) {
     return guarded(async () => {
@@ -86,12 +99,11 @@ export async function sendBackchannelLogout(
   provider: Provider,
   { clientId, accountId, sid }: { clientId: string; accountId: string; sid?: string | undefined },
 ): Promise<void> {
-  const client = await (provider.Client as unknown as EngineClientClass).find(clientId);
-  // Gone, or no longer interested: nobody is left to tell.
+  const sender = senders.get(provider);
+  // Also one that is gone by now: its own sessions should not outlive its place here.
+  const client = await sender?.find(clientId);
   if (!client?.backchannelLogoutUri) return;
-  await senders
-    .get(provider)
-    ?.call(client as unknown as EngineClientClass['prototype'], accountId, sid ?? '');
+  await sender?.send.call(client as unknown as EngineClientClass['prototype'], accountId, sid ?? '');
 }
 
 /**
