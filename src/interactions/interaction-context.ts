@@ -3,7 +3,6 @@ import { errors } from 'oidc-provider';
 import type { Interaction } from 'oidc-provider';
 import { z } from 'zod';
 import type { Client } from '../clients/client.ts';
-import { cookieNames } from '../oidc/configuration/cookies.ts';
 import { PORTAL_CLIENT_ID } from '../oidc/extensions/portal-client.ts';
 import type { TenantProvider } from '../oidc/provider-registry.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
@@ -63,13 +62,7 @@ export async function loadInteraction(
 
   const clientId = String(interaction.params['client_id']);
   const users = userStore(db, tenant.id);
-  const knownAccounts = createKnownAccounts({
-    sealer,
-    now,
-    cookieName: cookieNames(context).accounts,
-    tenantId: tenant.id,
-    secure: context.publicUrl.startsWith('https://'),
-  });
+  const knownAccounts = createKnownAccounts(context, { now });
 
   return guarded(async () => {
     const client = await context.directory.client(clientId);
@@ -82,11 +75,13 @@ export async function loadInteraction(
     const personOf = (id: string) => people.find(({ user }) => user.id === id && keepsAccess(user));
     const inSession = accountId === undefined ? undefined : personOf(accountId);
     const sessionUser = inSession?.user;
-    ctx.state.language.learn({ account: inSession?.locale });
-    const known = remembered.flatMap(({ id, lastUsedAt }) => {
+    const knownPeople = remembered.flatMap(({ id, lastUsedAt }) => {
       const person = personOf(id);
-      return person ? [{ user: person.user, lastUsedAt }] : [];
+      return person ? [{ ...person, lastUsedAt }] : [];
     });
+    const known = knownPeople.map(({ user, lastUsedAt }) => ({ user, lastUsedAt }));
+    // Whoever signed out here comes back to pages in the same language.
+    ctx.state.language.learn({ account: (inSession ?? knownPeople[0])?.locale });
     const demanded = demandedUser(interaction);
     const confirming = demanded === undefined ? sessionUser : undefined;
 

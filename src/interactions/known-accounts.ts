@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { AppContext } from '../http/request-state.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Sealer } from '../lib/sealer.ts';
+import { cookieNames } from '../oidc/configuration/cookies.ts';
+import type { TenantContext } from '../oidc/provider-deps.ts';
 
 /**
  * Who signed in on this browser before, for the account chooser. A sealed cookie: it proves nothing and
@@ -17,22 +18,14 @@ const KEPT_MS = 365 * 86_400_000;
 
 const cookieSchema = z.array(z.object({ id: z.string(), at: z.number() }));
 
-export function createKnownAccounts({
-  sealer,
-  now,
-  cookieName,
-  tenantId,
-  secure,
-}: {
-  sealer: Sealer;
-  now: Clock;
-  cookieName: string;
-  tenantId: string;
-  secure: boolean;
-}) {
-  const place = `cookie:accounts:${tenantId}`;
+export function createKnownAccounts(context: TenantContext, { now }: { now: Clock }) {
+  const { sealer, tenant, publicUrl } = context;
+  const cookieName = cookieNames(context).accounts;
+  const secure = publicUrl.startsWith('https://');
+  const place = `cookie:accounts:${tenant.id}`;
 
-  function read(ctx: AppContext): RememberedAccount[] {
+  /** Who signed in last comes first. */
+  function read(ctx: Pick<AppContext, 'cookies'>): RememberedAccount[] {
     const sealed = ctx.cookies.get(cookieName, { signed: false });
     if (!sealed) return [];
     try {

@@ -12,6 +12,7 @@ import { ROUTES } from '../oidc/configuration/features.ts';
 import type { EngineErrorOut, OidcScreens } from '../oidc/oidc-screens.ts';
 import type { TenantContext } from '../oidc/provider-deps.ts';
 import { userStore } from '../users/user-store.ts';
+import { createKnownAccounts } from './known-accounts.ts';
 import { loginStateStore } from './login-state.ts';
 import type { InteractionPages } from './pages.ts';
 import { initiateLoginUrl, restartsOf } from './restart.ts';
@@ -89,8 +90,11 @@ export function createScreens(deps: {
       const { tenant, directory, issuer } = context;
       const { client, provider } = ctx.oidc;
       // Who only leaves the app, or thinks better of it, ends here as well.
-      const { user: stays, locale } =
-        (await findPerson(context, (await provider.Session.get(ctx)).accountId)) ?? {};
+      const staying = await findPerson(context, (await provider.Session.get(ctx)).accountId);
+      const stays = staying?.user;
+      // The last page of a sign-out is in the language of those before it.
+      const [lastHere] = createKnownAccounts(context, { now }).read(ctx);
+      const { locale } = staying ?? (await findPerson(context, lastHere?.id)) ?? {};
       const { metadata } = (client && (await directory.client(client.clientId))) ?? {};
       const [url, signInHref] = [metadata?.['client_uri'], metadata?.['initiate_login_uri']];
       ctx.type = 'html';

@@ -50,6 +50,11 @@ describe('the language that somebody saved', function () {
       await page.goto(`${world.tenant.issuer}/logout`);
 
       const signOut = await languageOf(page);
+      await page.getByRole('button', { name: 'Se déconnecter' }).click();
+      await heading(page, 'Vous êtes déconnecté');
+      await party.start(page);
+      await heading(page, 'Choisir un compte');
+
       assert.deepEqual(
         { before, consent, confirmation, asked, portal, signOut },
         { before: 'en', consent: 'fr', confirmation: 'fr', asked: 'de', portal: 'fr', signOut: 'fr' },

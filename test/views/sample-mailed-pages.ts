@@ -63,6 +63,7 @@ export function sampleMailedPages(
       'code-throttled',
       mailed.codePage(language, { ...code, error: { reason: 'tries_throttled', retryAfterSeconds: 40 } }),
     ],
+    ['own-password', mailed.choosePage(language, { ...choose, kind: 'own_password' })],
     ['new-password', mailed.choosePage(language, { ...choose, kind: 'new_password' })],
     [
       'sign-up-profile-errors',
