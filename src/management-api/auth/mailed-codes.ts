@@ -23,7 +23,7 @@ export const emailField = z.string().min(1).max(320);
 export const localeField = z
   .enum(['en', 'de', 'fr', 'es', 'ar'])
   .optional()
-  .meta({ description: 'Of the mail.' });
+  .meta({ description: 'Of the mail, unless its reader saved another in their profile.' });
 export const requestToken = z.string().regex(/^[\w-]{43}$/, 'is not a token that this API gave out');
 export const codeField = z.string().min(1).max(40);
 export const passwordField = z.string().min(1).max(1024);
