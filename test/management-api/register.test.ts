@@ -118,7 +118,7 @@ describe('API registration by an administrator', () => {
     });
   });
 
-  it('makes somebody with a first password, by the rules for passwords', async () => {
+  it('makes somebody with a temporary password, by the rules for passwords', async () => {
     const email = freshEmail();
 
     const weak = await register({ email, password: 'password1234567' });
@@ -127,7 +127,8 @@ describe('API registration by an administrator', () => {
     assert.deepEqual([weak.status, weak.body.code], [400, 'password.unacceptable']);
     assert.equal(weak.body.errors[0].pointer, '#/password');
     assert.deepEqual([made.status, made.body.status, made.body.email_verified], [201, 'active', true]);
-    assert.equal((await world.login(email)).status, 200);
+    const { status, body } = await world.login(email);
+    assert.deepEqual([status, body.code], [403, 'auth.password_change_required']);
     assert.equal(sink.mails.filter(({ recipients }) => recipients.includes(email)).length, 0);
   });
 

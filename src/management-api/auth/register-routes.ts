@@ -46,7 +46,7 @@ export function registerRoutes({ users, invitations }: RegisterDeps) {
       id: 'register',
       summary: 'Add a user or invite one (as administrators do)',
       description:
-        'With `invite`, the person gets a link by mail and chooses a password; somebody who is pending already gets a new link, the old one ends, and nothing else of them changes. With `password`, it is their first one. With neither they get one by `forgot-password`.',
+        'With `invite`, the person gets a link by mail and chooses a password; somebody who is pending already gets a new link, the old one ends, and nothing else of them changes. With `password`, they sign in on a page of this server and choose their own there, before which it gives no tokens. With neither they get one by `forgot-password`.',
       tag: 'Users',
       permission: 'users:write',
       idempotent: true,
@@ -67,7 +67,11 @@ export function registerRoutes({ users, invitations }: RegisterDeps) {
       async handle({ ctx, actor, body }) {
         const { id } = body.invite
           ? await invite(actor, body, localeOf(ctx, body.locale))
-          : await users.create(actor, { ...newUserOf(body), password: body.password });
+          : await users.create(actor, {
+              ...newUserOf(body),
+              password: body.password,
+              isTemporaryPassword: true,
+            });
         return { body: presentUser(await users.getWithProfile(actor, id)) };
       },
     }),
