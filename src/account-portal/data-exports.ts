@@ -9,7 +9,7 @@ import { issuerOf } from '../tenants/tenant.ts';
 import { tenantStore } from '../tenants/tenant-store.ts';
 import { userStore } from '../users/user-store.ts';
 import { PORTAL_PATH } from '../oidc/extensions/portal-client.ts';
-import { collectPersonalData } from './personal-data.ts';
+import { personalData } from './personal-rows.ts';
 
 /** Copies of people's own data, made on request, kept sealed for a week. */
 export interface DataExport {
@@ -21,6 +21,8 @@ export interface DataExport {
 }
 
 const KEPT_DAYS = 7;
+/** Characters; each part is sealed, stored and sent by itself. */
+const PART_SIZE = 256 * 1024;
 
 export type DataExports = ReturnType<typeof createDataExports>;
 
@@ -36,6 +38,7 @@ export function createDataExports({
   enqueueMail: EnqueueMail | undefined;
 }) {
   const placeOf = (id: string) => `data_exports:content_sealed:${id}`;
+  const placeOfPart = (id: string, position: number) => `data_export_parts:content_sealed:${id}:${position}`;
   const own = (actor: Actor & { id: string }) =>
     db<ExportRow>('data_exports')
       .where({ tenant_id: actor.tenantId, user_id: actor.id })
@@ -68,12 +71,12 @@ export function createDataExports({
       );
     },
 
-    /** @returns the JSON text; undefined for one of somebody else, one that is gone or not ready */
-    async read(actor: Actor & { id: string }, id: string): Promise<string | undefined> {
-      const row = isId(id) ? await own(actor).where({ id }).first('content_sealed') : undefined;
-      if (!row?.content_sealed) return undefined;
+    /** @returns the JSON text in parts; undefined for one of somebody else, one that is gone or not ready */
+    async read(actor: Actor & { id: string }, id: string): Promise<AsyncIterable<string> | undefined> {
+      const row = isId(id) ? await own(actor).where({ id }).first('ready_at', 'content_sealed') : undefined;
+      if (!row?.ready_at) return undefined;
       await recordEvent(db, actor, 'user.export_downloaded', { target: { type: 'user', id: actor.id } });
-      return sealer.open(row.content_sealed, placeOf(id));
+      return partsOf(actor.tenantId, id, row.content_sealed);
     },
 
     /** Makes one that waits, if nobody else does. @returns whether there was one */
@@ -93,16 +96,16 @@ export function createDataExports({
           return true;
         }
 
-        const data = await collectPersonalData(trx, {
-          tenantId: row.tenant_id,
-          userId: user.id,
-          email: user.email,
-        });
-        const content = JSON.stringify({ tenant: tenant.name, requested_at: row.created_at, data }, null, 2);
+        const owner = { tenantId: row.tenant_id, userId: user.id, email: user.email };
+        const { tenant_id, id, created_at } = row;
+        await storeParts(trx, { tenant_id, id }, [
+          `{"tenant": ${JSON.stringify(tenant.name)}, "requested_at": ${JSON.stringify(created_at)}, "data": `,
+          personalData(trx, owner),
+          '}\n',
+        ]);
         await trx('data_exports')
-          .where({ id: row.id })
+          .where({ id })
           .update({
-            content_sealed: sealer.seal(content, placeOf(row.id)),
             ready_at: trx.fn.now(),
             expires_at: trx.raw('now() + make_interval(days => ?)', [KEPT_DAYS]),
             updated_at: trx.fn.now(),
@@ -123,6 +126,38 @@ export function createDataExports({
       });
     },
   };
+
+  async function storeParts(
+    trx: Db,
+    { tenant_id, id }: Pick<ExportRow, 'tenant_id' | 'id'>,
+    pieces: readonly (string | AsyncIterable<string>)[],
+  ): Promise<void> {
+    let [position, part] = [0, ''];
+    const store = async () => {
+      const content_sealed = sealer.seal(part, placeOfPart(id, position));
+      await trx('data_export_parts').insert({ export_id: id, tenant_id, position, content_sealed });
+      [position, part] = [position + 1, ''];
+    };
+    for (const piece of pieces) {
+      for await (const text of typeof piece === 'string' ? [piece] : piece) {
+        part += text;
+        if (part.length >= PART_SIZE) await store();
+      }
+    }
+    await store();
+  }
+
+  /** @param whole of a copy that was made in one piece */
+  async function* partsOf(tenantId: string, id: string, whole: string | null): AsyncGenerator<string> {
+    if (whole !== null) yield sealer.open(whole, placeOf(id));
+    for (let position = 0; ; position += 1) {
+      const row = await db('data_export_parts')
+        .where({ tenant_id: tenantId, export_id: id, position })
+        .first('content_sealed');
+      if (!row) return;
+      yield sealer.open(row.content_sealed, placeOfPart(id, position));
+    }
+  }
 }
 
 interface ExportRow {

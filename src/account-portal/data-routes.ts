@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { equalSecrets } from '../lib/ids.ts';
 import { defineErrors } from '../lib/errors.ts';
@@ -43,7 +44,7 @@ export function dataRoutes({ router, doors, show, exports, deletions }: SectionD
         if (content === undefined) throw fail('not_found');
         ctx.type = 'application/json';
         ctx.set('Content-Disposition', 'attachment; filename="my-data.json"');
-        ctx.body = content;
+        ctx.body = Readable.from(content);
       },
       { isSensitive: true },
     ),

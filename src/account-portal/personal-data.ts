@@ -1,5 +1,3 @@
-import type { Db } from '../db/database.ts';
-
 /**
  * Every table that says something about a person, and what of it they get when they ask for their data. A
  * test compares this with the schema, so that no new table and no new column is forgotten.
@@ -10,6 +8,8 @@ export interface PersonalTable {
   where: string;
   bindings: readonly ('tenantId' | 'userId' | 'email')[];
   columns: readonly string[];
+  /** Tells the person's rows apart and orders them, where there can be more than one. */
+  key?: string;
   /** Not theirs to read: secrets, and what is only of use to the server. */
   withheld: readonly string[];
 }
@@ -50,6 +50,7 @@ export const PERSONAL_TABLES: readonly PersonalTable[] = [
   {
     table: 'user_sessions',
     ...OWN,
+    key: 'id',
     columns: [
       'id',
       'browser',
@@ -70,18 +71,21 @@ export const PERSONAL_TABLES: readonly PersonalTable[] = [
   {
     table: 'consents',
     ...OWN,
+    key: 'id',
     columns: ['client_id', 'scopes', 'claims', 'resources', 'created_at', 'updated_at'],
     withheld: ['id', ...INTERNAL],
   },
   {
     table: 'role_assignments',
     ...OWN,
+    key: 'role_id',
     columns: ['role_id', 'created_at'],
     withheld: [...INTERNAL, 'updated_at'],
   },
   {
     table: 'data_exports',
     ...OWN,
+    key: 'id',
     columns: ['created_at', 'ready_at', 'expires_at'],
     withheld: ['id', ...INTERNAL, 'locale', 'content_sealed', 'updated_at'],
   },
@@ -95,6 +99,7 @@ export const PERSONAL_TABLES: readonly PersonalTable[] = [
     table: 'mails',
     where: 'tenant_id = ? AND recipient = ?',
     bindings: ['tenantId', 'email'],
+    key: 'id',
     columns: ['recipient', 'template', 'locale', 'status', 'sent_at', 'created_at'],
     withheld: [
       'id',
@@ -111,8 +116,8 @@ export const PERSONAL_TABLES: readonly PersonalTable[] = [
   },
   {
     table: 'events',
-    // What others did to the account counts as well, but not where from, and not who.
-    where: "tenant_id = ? AND actor_type = 'user' AND actor_id = ?",
+    // What others did to the account counts as well, but not where from, and not who: see personal-rows.ts.
+    where: 'tenant_id = ? AND ? IN (actor_id, target_id)',
     bindings: ['tenantId', 'userId'],
     columns: ['id', 'type', 'reason', 'ip', 'user_agent', 'created_at'],
     withheld: [
@@ -134,24 +139,3 @@ export const NOT_PERSONAL: Readonly<Record<string, string>> = {
   one_time_tokens: 'codes under way, for minutes',
   logout_deliveries: 'messages under way to apps',
 };
-
-/** More than anybody has, so that one person’s export cannot fill the memory. */
-const MOST_ROWS = 50_000;
-
-/** @returns the rows by table, as JSON can hold them */
-export async function collectPersonalData(
-  db: Db,
-  owner: { tenantId: string; userId: string; email: string },
-): Promise<Record<string, unknown[]>> {
-  const collected: Record<string, unknown[]> = {};
-  for (const { table, where, bindings, columns } of PERSONAL_TABLES) {
-    collected[table] = await db(table)
-      .whereRaw(
-        where,
-        bindings.map((name) => owner[name]),
-      )
-      .limit(MOST_ROWS)
-      .select(...columns);
-  }
-  return collected;
-}

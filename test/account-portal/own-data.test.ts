@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { NOT_PERSONAL, PERSONAL_TABLES } from '../../src/account-portal/personal-data.ts';
+import { recordEvents } from '../../src/events/record-event.ts';
+import type { EventDetail } from '../../src/events/record-event.ts';
+import { newId } from '../../src/lib/ids.ts';
 import { createAccountRequestsJob } from '../../src/jobs/account-requests-job.ts';
 import { GOOD_PASSWORD, startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
@@ -98,6 +101,68 @@ describe('one’s own data at the account portal', function () {
       assert.equal(data.user_sessions.length, 1);
       assert.ok(!download.body.includes('argon2'));
       assert.equal((await eventsOf(ana.user.id, 'user.export_ready')).length, 1);
+    });
+
+    it('is complete however long the history is, in parts of which none is large', async () => {
+      const ana = await visitor();
+      await ana.submit(await ana.open('/data'), '/data/export');
+      const own: EventDetail[] = Array.from({ length: 1200 }, (_, index) => ({
+        reason: `own-${index}`,
+        data: { title: 'x'.repeat(200) },
+      }));
+      const done = own.map((_, index) => ({
+        reason: `done-${index}`,
+        target: { type: 'user', id: ana.user.id },
+      }));
+      const browser = { ip: '192.0.2.7', userAgent: 'a browser' };
+      const person = { ...tenant.actor, ...browser, type: 'user' as const, id: ana.user.id };
+      await recordEvents(app.db, person, 'user.activity', own);
+      await recordEvents(app.db, { ...tenant.actor, ip: '198.51.100.9' }, 'user.updated', done);
+      await runJob();
+
+      const { id } = await app.db('data_exports').where({ user_id: ana.user.id }).first();
+      const { body } = await ana.agent.get(`${ana.base}/data/export/${id}`);
+
+      const { data } = JSON.parse(body);
+      const reasons = new Set(data.events.map(({ reason }: { reason: string }) => reason));
+      assert.equal(new Set(data.events.map((event: { id: string }) => event.id)).size, data.events.length);
+      for (const index of [0, 499, 500, 1199])
+        assert.ok(reasons.has(`own-${index}`) && reasons.has(`done-${index}`), String(index));
+      const find = (wanted: string) =>
+        data.events.find(({ reason }: { reason: string }) => reason === wanted);
+      assert.partialDeepStrictEqual(find('own-7'), {
+        by_you: true,
+        ip: '192.0.2.7',
+        user_agent: 'a browser',
+      });
+      assert.partialDeepStrictEqual(find('done-7'), { by_you: false, ip: null, user_agent: null });
+      assert.equal(body.includes('198.51.100.9'), false);
+      const parts = await app.db('data_export_parts').where({ export_id: id });
+      assert.ok(parts.length > 1);
+      assert.ok(parts.every(({ content_sealed: sealed }) => sealed.length < 512 * 1024));
+      assert.equal(
+        parts.some(({ content_sealed: sealed }) => sealed.includes('own-7')),
+        false,
+      );
+    });
+
+    it('that was made in one piece can still be fetched', async () => {
+      const ana = await visitor();
+      await ana.open();
+      const id = newId();
+      await app.db('data_exports').insert({
+        id,
+        tenant_id: tenant.tenant.id,
+        user_id: ana.user.id,
+        locale: 'en',
+        content_sealed: app.services.sealer.seal('{"made": "before"}', `data_exports:content_sealed:${id}`),
+        ready_at: new Date(),
+        expires_at: new Date(Date.now() + 60_000),
+      });
+
+      const { body } = await ana.agent.get(`${ana.base}/data/export/${id}`);
+
+      assert.deepEqual(JSON.parse(body), { made: 'before' });
     });
 
     it('is nobody else’s', async () => {
