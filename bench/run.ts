@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { workerArguments, workerEnvironment } from '../src/cluster/worker-memory.ts';
 import { DOCUMENTS_VARIABLE } from './child-messages.ts';
 import { createBenchDatabase } from './bench-database.ts';
 import { countStoreUse, measure } from './measure.ts';
@@ -167,7 +168,9 @@ async function start(name: ServerName): Promise<Server> {
       ? startServerProcess('bare', './bare-server.ts', { cpuProfileDir })
       : startServerProcess('gatehouse', './gatehouse-server.ts', {
           cpuProfileDir,
-          env: await gatehouseEnvironment(),
+          // As a worker is started, and a server that is alone by `npm start`.
+          nodeArgs: workerArguments([], process.env['NODE_OPTIONS']),
+          env: { ...workerEnvironment(process.env), ...(await gatehouseEnvironment()) },
         });
   return whenUp(starting);
 }

@@ -16,16 +16,22 @@ export interface ServerProcess {
   stop(): Promise<void>;
 }
 
+interface ServerProcessOptions {
+  env?: NodeJS.ProcessEnv;
+  nodeArgs?: readonly string[];
+  cpuProfileDir?: string | undefined;
+}
+
 const STOP_TIMEOUT_MS = 30_000;
 
 export async function startServerProcess(
   name: string,
   script: string,
-  { env = {}, cpuProfileDir }: { env?: NodeJS.ProcessEnv; cpuProfileDir?: string | undefined } = {},
+  { env = {}, nodeArgs = [], cpuProfileDir }: ServerProcessOptions = {},
 ): Promise<ServerProcess> {
   const child = fork(fileURLToPath(new URL(script, import.meta.url)), {
     env: { ...process.env, ...env },
-    execArgv: cpuProfileDir ? ['--cpu-prof', `--cpu-prof-dir=${cpuProfileDir}`] : [],
+    execArgv: [...nodeArgs, ...(cpuProfileDir ? ['--cpu-prof', `--cpu-prof-dir=${cpuProfileDir}`] : [])],
     // The log is written, as in real life, but nobody reads it.
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });

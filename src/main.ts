@@ -54,7 +54,7 @@ interface Running {
 }
 
 let stopping: Promise<void> | undefined;
-const starting: Promise<Running> = isPrimary ? startPrimary({ config, log }) : serve();
+const starting: Promise<Running> = isPrimary ? startPrimary({ config, log, env: process.env }) : serve();
 
 async function serve(): Promise<Running> {
   // Whoever can write there can change the code itself as well; where nobody can, each start compiles anew.

@@ -12,6 +12,7 @@ import type { Topics, ToPrimary, ToWorker } from './messages.ts';
 import { createSharedMemory } from './shared-memory.ts';
 import { createSupervisor } from './supervisor.ts';
 import type { WorkerHandle } from './supervisor.ts';
+import { workerArguments, workerEnvironment } from './worker-memory.ts';
 import { PLACE_VARIABLE } from './worker.ts';
 import type { WorkerPlace } from './worker.ts';
 
@@ -33,8 +34,16 @@ interface ClusterWorker extends WorkerHandle {
 /** How much longer than it may take to drain a worker may take to end. */
 const ENDING_SECONDS = 5;
 
+interface PrimaryOptions {
+  config: Config;
+  log: Logger;
+  /** Its own environment, which the workers have as well. */
+  env: Readonly<Record<string, string | undefined>>;
+}
+
 /** @throws when the first worker does not start; it has said why */
-export async function startPrimary({ config, log }: { config: Config; log: Logger }): Promise<Primary> {
+export async function startPrimary({ config, log, env }: PrimaryOptions): Promise<Primary> {
+  cluster.setupPrimary({ execArgv: workerArguments(process.execArgv, env['NODE_OPTIONS']) });
   const database = await keepEmbeddedDatabase(config, log);
   let management: RunningServer | undefined;
   const workers = new Map<WorkerHandle, ClusterWorker>();
@@ -51,6 +60,7 @@ export async function startPrimary({ config, log }: { config: Config; log: Logge
     launched += 1;
     const place: WorkerPlace = { slot, isFirst: launched === 1 };
     const environment = {
+      ...workerEnvironment(env),
       [PLACE_VARIABLE]: JSON.stringify(place),
       ...(database && { DATABASE_URL: database.url }),
     };

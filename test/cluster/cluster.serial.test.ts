@@ -15,6 +15,7 @@ import { createUserAgent } from '../support/user-agent.ts';
 import { migratedDatabase } from '../support/database.ts';
 import type { OwnDatabase } from '../support/database.ts';
 import { freePort } from '../support/app.ts';
+import { workerArguments } from '../../src/cluster/worker-memory.ts';
 import { systemActor } from '../../src/http/actor.ts';
 
 describe('a server of several processes', function () {
@@ -66,6 +67,16 @@ describe('a server of several processes', function () {
   const metrics = async () => (await fetch(`http://127.0.0.1:${managementPort}/metrics`)).text();
   const countOf = (text: string, sample: RegExp) => Number(sample.exec(text)?.[1] ?? 0);
   const TOKENS = /^gatehouse_token_responses_total\{grant_type="client_credentials"\} (\d+)$/m;
+
+  it('starts workers so that they keep little memory that they do not use', () => {
+    const of = (pid: number, file: string) => readFileSync(`/proc/${pid}/${file}`, 'utf8').split('\0');
+
+    for (const pid of cluster.workers()) {
+      for (const flag of workerArguments([])) assert.ok(of(pid, 'cmdline').includes(flag), flag);
+      assert.ok(of(pid, 'environ').includes('MALLOC_ARENA_MAX=2'));
+    }
+    assert.equal(cluster.workers().length, 2);
+  });
 
   it('replaces a worker that was killed, while the others go on', async () => {
     const [killed = 0, other = 0] = cluster.workers();
