@@ -3,7 +3,6 @@ import type { JSONWebKeySet } from 'jose';
 import { createCookieSigner } from '../http/cookie-signer.ts';
 import { publicJwks } from '../keys/public-jwks.ts';
 import type { PrivateJwk } from '../keys/signing-key.ts';
-import { SESSION_ABSOLUTE_SECONDS } from '../sessions/session.ts';
 import type { AccessTokens } from './access-tokens/access-tokens.ts';
 import { createAdapterFactory } from './adapter/adapter-factory.ts';
 import { accountsConfiguration } from './configuration/accounts.ts';
@@ -27,6 +26,7 @@ import { staleHintMiddleware } from './middleware/stale-hint-middleware.ts';
 import { unitOfWorkMiddleware } from './middleware/unit-of-work-middleware.ts';
 import type { TenantContext } from './provider-deps.ts';
 import { logProviderEvents } from './provider-events.ts';
+import { sessionLimits } from './session-limits.ts';
 
 /**
  * The protocol engine of one tenant at one version of its keys and configuration: pure construction, from
@@ -38,6 +38,7 @@ export function buildProvider(
   keys: readonly PrivateJwk[],
   accessTokens: AccessTokens,
 ): Provider {
+  const limits = sessionLimits(context);
   const provider = new Provider(context.issuer, {
     adapter: createAdapterFactory({
       db: context.db,
@@ -46,7 +47,8 @@ export function buildProvider(
       keyRing: context.keyRing,
       refreshGraceSeconds: context.settings.refreshGraceSeconds,
       refreshAbsoluteSeconds: context.settings.refreshAbsoluteSeconds,
-      sessionAbsoluteSeconds: context.tenant.settings.sessionAbsoluteSeconds ?? SESSION_ABSOLUTE_SECONDS,
+      sessionIdleSeconds: limits.idleSeconds,
+      sessionAbsoluteSeconds: limits.absoluteSeconds,
     }),
     jwks: { keys: keys.map((key) => new EngineSigningKey(key)) },
     cookies: cookiesConfiguration(context),

@@ -72,6 +72,41 @@ export function ledgerEntry(entry: LedgerEntry): Knex.RawBinding[] {
   ];
 }
 
+/**
+ * A use of the session that is no authorization request. Takes `ledgerTouched`.
+ * @param held a part of the same `WITH` that has `tenant_id` and `session_uid`, and the lock, of what is used
+ */
+export function ledgerTouch(held: string): string {
+  return `ledger_touch AS (
+    UPDATE user_sessions l
+       SET browser = g.browser, os = g.os, device_kind = g.device_kind, ip = g.ip, last_seen_at = now(), updated_at = now(),
+           ends_at = LEAST(now() + g.idle, l.authenticated_at + g.absolute),
+           expires_at = LEAST(now() + g.idle, l.authenticated_at + g.absolute) + interval '${KEPT_DAYS} days'
+      FROM ${held}, (SELECT ?::text AS browser, ?::text AS os, ?::text AS device_kind, ?::inet AS ip,
+                            make_interval(secs => ?::float8) AS idle, make_interval(secs => ?::float8) AS absolute,
+                            make_interval(secs => ?::float8) AS not_seen_for) AS g
+     WHERE l.tenant_id = ${held}.tenant_id AND l.session_uid = ${held}.session_uid AND l.ended_at IS NULL
+       AND l.last_seen_at <= now() - g.not_seen_for
+    RETURNING l.tenant_id, l.session_uid, l.ends_at)`;
+}
+
+export function ledgerTouched(
+  touch: Pick<LedgerEntry, 'ip' | 'userAgent' | 'idleSeconds' | 'absoluteSeconds'> & {
+    notSeenForSeconds: number;
+  },
+): Knex.RawBinding[] {
+  const { browser, os, kind } = describeDevice(touch.userAgent);
+  return [
+    browser,
+    os,
+    kind,
+    addressOrNull(touch.ip),
+    touch.idleSeconds,
+    touch.absoluteSeconds,
+    touch.notSeenForSeconds,
+  ];
+}
+
 /** @param ended a part of the same `WITH` that has `tenant_id` and `session_uid` of what ended. Takes the reason. */
 export function ledgerEnd(ended: string): string {
   return `ledger_end AS (

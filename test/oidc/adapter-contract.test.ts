@@ -23,6 +23,7 @@ function adapters(db: Knex, tenantId: string) {
     keyRing,
     refreshGraceSeconds: 10,
     refreshAbsoluteSeconds: 1000,
+    sessionIdleSeconds: 1000,
     sessionAbsoluteSeconds: 1000,
   });
 }

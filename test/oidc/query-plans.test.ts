@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createApiWorld } from '../management-api/api-world.ts';
 import { startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
 import { fullScans, statementsOf } from '../support/query-plans.ts';
@@ -51,6 +52,28 @@ describe('queries of requests', function () {
         rp.call('/introspect', { token: `${body.access_token}y` }),
       ]);
       await fetch(`${tenant.issuer}/userinfo`, { headers: { authorization: `Bearer ${body.access_token}` } });
+    });
+  });
+
+  it('use an index at a sign-in over the API, a refresh that extends its session, and what services ask', async () => {
+    const world = await createApiWorld(app);
+    const { id, email, token, refreshToken } = await world.person();
+    // As after six minutes.
+    await app.db.raw(
+      `UPDATE oidc_models SET payload = jsonb_set(payload, '{exp}', to_jsonb((payload->>'exp')::int - 360))
+        WHERE tenant_id = ? AND model = 'Session' AND account_id = ?`,
+      [world.tenant.id, id],
+    );
+
+    await assertIndexed(async () => {
+      assert.equal((await world.login(email)).status, 200);
+      const body = { refresh_token: refreshToken };
+      assert.equal((await world.call('POST', '/auth/refresh', { body })).status, 200);
+      assert.equal(
+        (await world.call('POST', '/auth/validate', { as: world.service, body: { token } })).status,
+        200,
+      );
+      assert.equal((await world.call('GET', `/users/${id}/dashboard`, { token })).status, 200);
     });
   });
 

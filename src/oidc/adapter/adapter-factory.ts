@@ -22,6 +22,7 @@ export interface AdapterDeps {
   keyRing: KeyRing;
   refreshGraceSeconds: number;
   refreshAbsoluteSeconds: number;
+  sessionIdleSeconds: number;
   sessionAbsoluteSeconds: number;
 }
 

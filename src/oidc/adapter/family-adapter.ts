@@ -7,6 +7,7 @@ import { recordTokenRevoked } from './token-events.ts';
 import { consumeModel, findFamily, findUnusedRefreshToken, killModel, saveModel } from './model-store.ts';
 import type { FamilyRow } from './model-store.ts';
 import { possibleSuccessorIds } from './refresh-successor.ts';
+import { isTouchDue } from './session-touch.ts';
 import { fromStored, hasForeignPrefix } from './stored-model.ts';
 import type { ModelPayload, StoredModel } from './stored-model.ts';
 import { currentUnitOfWork } from './unit-of-work.ts';
@@ -35,7 +36,10 @@ export function familyAdapter(model: FamilyModel, deps: AdapterDeps): ModelAdapt
       if (!row) return undefined;
       if (unit) rememberFamily(unit, row);
       if (isSource && row.payload.grantId) unit.source = { id, grantId: row.payload.grantId };
-      if (isSource && model === 'RefreshToken') return findRefreshToken(unit, id, row, deps);
+      if (isSource && model === 'RefreshToken') {
+        noteUse(unit, row, deps);
+        return findRefreshToken(unit, id, row, deps);
+      }
       if (isSource && row.consumed_at) noteReuse(unit, row);
       return fromStored(id, row);
     },
@@ -115,6 +119,17 @@ export async function successorWithinGrace(
  */
 function chainSeconds({ iat = 0, iiat = iat }: ModelPayload, refreshAbsoluteSeconds: number): number {
   return iiat + refreshAbsoluteSeconds - iat;
+}
+
+/** A session that no browser holds is used by this, if what comes of it is stored. */
+function noteUse(
+  unit: UnitOfWork,
+  { payload: { sessionUid }, session_payload: session }: FamilyRow,
+  { sessionIdleSeconds: idleSeconds, sessionAbsoluteSeconds: absoluteSeconds }: AdapterDeps,
+): void {
+  if (sessionUid === undefined || !isTouchDue(session, idleSeconds)) return;
+  const { ip, userAgent } = unit.actor;
+  unit.pending.touched = { sessionUid, idleSeconds, absoluteSeconds, ip, userAgent };
 }
 
 function noteReuse(unit: UnitOfWork, row: FamilyRow): void {

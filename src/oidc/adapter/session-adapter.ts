@@ -12,15 +12,12 @@ import {
   sessionUpdated,
   updateSession,
 } from './session-rows.ts';
+import { touchSeconds } from './session-touch.ts';
 import type { SessionRow } from './session-rows.ts';
 import { fromStored, hashId } from './stored-model.ts';
 import type { ModelPayload } from './stored-model.ts';
 import { currentUnitOfWork } from './unit-of-work.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
-
-/** A session's expiry, and when it was seen last, are written again only after this much of its life, or so long. */
-const TOUCH_SHARE = 0.02;
-const TOUCH_SECONDS = 300;
 
 /**
  * The browser's session. What an authorization request writes stands only if the session is then as it was
@@ -62,7 +59,7 @@ export function sessionAdapter({ db, tenantId, sessionAbsoluteSeconds }: Adapter
       const known = unit?.session?.uid === payload.uid ? unit?.session : undefined;
       const session = {
         id,
-        payload,
+        payload: unit?.isWithoutBrowser ? { ...payload, isWithoutBrowser: true } : payload,
         idleSeconds: expiresInSeconds,
         absoluteSeconds: sessionAbsoluteSeconds,
         ip: unit?.actor.ip,
@@ -130,10 +127,7 @@ export async function settleSession(unit: UnitOfWork, tenantId: string): Promise
 
 function isSame(before: ModelPayload, after: ModelPayload, expiresInSeconds: number): boolean {
   const extendedBy = (after.exp ?? 0) - (before.exp ?? 0);
-  return (
-    extendedBy < Math.min(expiresInSeconds * TOUCH_SHARE, TOUCH_SECONDS) &&
-    comparable(before) === comparable(after)
-  );
+  return extendedBy < touchSeconds(expiresInSeconds) && comparable(before) === comparable(after);
 }
 
 /** Key order differs between what the engine builds and what the database returns. */

@@ -25,6 +25,8 @@ export interface ModelPayload {
   accountId?: string;
   clientId?: string;
   expiresWithSession?: boolean;
+  /** Ours, of a session: it was signed in to over the API, and refreshes extend it. */
+  isWithoutBrowser?: boolean;
 }
 
 /**

@@ -2,15 +2,21 @@ import { prepared } from '../../db/database.ts';
 import type { Db } from '../../db/database.ts';
 import { grantHashOf, insertOf, LIVE_GRANT, rowOf, unexpired } from './model-store.ts';
 import type { ModelName } from './model-store.ts';
+import { sessionTouched } from './session-touch.ts';
+import type { SessionTouch } from './session-touch.ts';
 import { hashId } from './stored-model.ts';
 import type { ModelPayload } from './stored-model.ts';
 import { placeOf } from './token-slots.ts';
+
+const USED = 'EXISTS (SELECT 1 FROM used)';
 
 /** What a token request writes when its answer is ready. */
 export interface PendingWrites {
   /** The code or refresh token that the answer uses up. */
   consumed: { model: ModelName; id: string; grantId: string } | undefined;
   saves: { model: ModelName; id: string; payload: ModelPayload; expiresInSeconds: number }[];
+  /** The session that is used by using up the token. */
+  touched?: SessionTouch | undefined;
 }
 
 /**
@@ -22,7 +28,7 @@ export interface PendingWrites {
 export async function writeTokens(
   db: Db,
   tenantId: string,
-  { consumed, saves }: PendingWrites,
+  { consumed, saves, touched }: PendingWrites,
 ): Promise<boolean> {
   const parts: string[] = [];
   const bindings: Parameters<typeof prepared>[3][number][] = [];
@@ -38,14 +44,21 @@ export async function writeTokens(
   }
   for (const [index, { model, id, payload, expiresInSeconds }] of saves.entries()) {
     const grantHash = grantHashOf(model, payload);
-    const condition = consumed ? 'WHERE EXISTS (SELECT 1 FROM used)' : grantHash ? `WHERE ${LIVE_GRANT}` : '';
+    const condition = consumed ? `WHERE ${USED}` : grantHash ? `WHERE ${LIVE_GRANT}` : '';
     parts.push(`saved_${index} AS (${insertOf(model)} ${condition} RETURNING 1)`);
     bindings.push(...rowOf(tenantId, model, id, payload, expiresInSeconds));
     if (!consumed && grantHash) bindings.push(tenantId, grantHash);
   }
 
+  const touch = used && touched && sessionTouched(tenantId, touched, USED);
+  if (touch) {
+    parts.push(String(touch.before), `touched AS (${touch.sql})`);
+    bindings.push(...touch.bindings);
+  }
+
   const shape = [
     used?.label ?? 'none',
+    ...(touch ? [touch.name] : []),
     ...saves.map(({ model, payload }) => `${model}${payload.grantId ? '' : '_free'}`),
   ];
   const { rows } = await prepared<{ written: boolean }>(

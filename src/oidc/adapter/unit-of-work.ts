@@ -60,6 +60,8 @@ export class UnitOfWork {
   reused: { grantId: string; clientId: string } | undefined;
   /** The request met a change under way: nothing of it counts, and the browser makes it once more. */
   isRepeated = false;
+  /** No browser holds the session that is made: what keeps it alive are refreshes. */
+  isWithoutBrowser = false;
   /** The session the browser holds, as it was read, and whether it ended in this request. */
   session: { id: string; uid: string; stored: StoredModel; destroyed: boolean } | undefined;
 

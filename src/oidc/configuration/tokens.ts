@@ -3,10 +3,12 @@ import { roleStore } from '../../access/role-store.ts';
 import { guarded } from '../adapter/store-errors.ts';
 import { currentUnitOfWork } from '../adapter/unit-of-work.ts';
 import type { TenantContext } from '../provider-deps.ts';
+import { sessionLimits } from '../session-limits.ts';
 
 /** Lives of codes, tokens, grants and sessions, and when refresh tokens are issued and replaced. */
-export function tokensConfiguration({ db, settings, tenant }: TenantContext) {
-  const { accessTokenTtlSeconds, refreshIdleSeconds, refreshAbsoluteSeconds, sessionIdleSeconds } = settings;
+export function tokensConfiguration(context: TenantContext) {
+  const { db, settings, tenant } = context;
+  const { accessTokenTtlSeconds, refreshIdleSeconds, refreshAbsoluteSeconds } = settings;
 
   return {
     ttl: {
@@ -16,7 +18,7 @@ export function tokensConfiguration({ db, settings, tenant }: TenantContext) {
       AuthorizationCode: 60,
       IdToken: 3600,
       Interaction: 3600,
-      Session: tenant.settings.sessionIdleSeconds ?? sessionIdleSeconds,
+      Session: sessionLimits(context).idleSeconds,
       // Long enough that a refresh token of the grant's last day reaches its own absolute end.
       Grant: 2 * refreshAbsoluteSeconds,
       RefreshToken: (_ctx, token) =>

@@ -8,6 +8,7 @@ import { guarded } from '../adapter/store-errors.ts';
 import { inUnitOfWork } from '../adapter/unit-of-work.ts';
 import { apiIdentifier, apiScopesOf } from '../api-resource.ts';
 import type { TenantProvider } from '../provider-registry.ts';
+import { sessionLimits } from '../session-limits.ts';
 
 /**
  * A grant of the house's own app for somebody who has just proved who they are over the API instead of on a
@@ -70,7 +71,7 @@ export async function createFirstPartyCode(
   client: Client,
   login: { actor: Actor; userId: string; methods: string[]; at: Date; scope: string | undefined },
 ): Promise<FirstPartyCode> {
-  const { db, issuer, settings } = context;
+  const { db, issuer } = context;
   const { userId, methods } = login;
   const actor: Actor = { ...login.actor, type: 'user', id: userId };
   const resource = apiIdentifier(issuer);
@@ -96,7 +97,8 @@ export async function createFirstPartyCode(
       const grantId = await grant.save();
       session.grantIdFor(client.clientId, grantId);
       // The engine's types leave out the argument.
-      await (session as unknown as StorableSession).save(settings.sessionIdleSeconds);
+      unit.isWithoutBrowser = true;
+      await (session as unknown as StorableSession).save(sessionLimits(context).idleSeconds);
 
       const code = new provider.AuthorizationCode({
         accountId: userId,
