@@ -81,7 +81,6 @@ export function createPreferenceService({ db, now }: { db: Db; now: Clock }) {
         const before = await store.find(userId);
         checkCurrent(before);
         const after = merge(before, patch);
-        if (Object.keys(after.custom ?? {}).length > MAX_CUSTOM) throw userError('preferences_too_large');
         await store.set(userId, after, now());
         await recordEvent(trx, actor, 'user.preferences_changed', {
           target: { type: 'user', id: userId },
@@ -93,11 +92,14 @@ export function createPreferenceService({ db, now }: { db: Db; now: Clock }) {
   };
 }
 
+/** @throws {AppError} `user.preferences_too_large` */
 function merge(
   before: Preferences,
   { custom: customPatch, ...patch }: z.output<typeof preferencesPatch>,
 ): Preferences {
   const custom = customPatch === null ? {} : withoutNull({ ...before.custom, ...customPatch });
+  // The schema refuses them as well, but as if they were a bug of ours.
+  if (Object.keys(custom).length > MAX_CUSTOM) throw userError('preferences_too_large');
   const merged: Record<string, unknown> = withoutNull({ ...before, ...patch });
   delete merged['custom'];
   if (Object.keys(custom).length > 0) merged['custom'] = custom;
