@@ -36,7 +36,7 @@ const registerBody = z
     }
   });
 
-/** Accounts that administrators make for others: by an invitation, with a first password, or without one. */
+/** Accounts that administrators make for others: by an invitation, with a temporary password, or without one. */
 export function registerRoutes({ users, invitations }: RegisterDeps) {
   const router = new Router<ApiRequestState>();
 
