@@ -41,7 +41,7 @@ export function accountRoutes({ users, preferences, activity, cursors }: Account
       body: profilePatch,
       reply: { status: 200, description: 'The user as changed.', schema: userSchema },
       tagged: true,
-      errors: ['user.not_found', 'user.claims_invalid'],
+      errors: ['user.not_found'],
       example: { body: { name: 'Ana Lima', locale: 'en' }, reply: EXAMPLE_USER },
       async handle({ actor, body }) {
         return { body: presentUser(await users.update(actor, actor.id, { claims: body })) };

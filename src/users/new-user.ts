@@ -10,7 +10,7 @@ export const newUserFields = {
   profile: userSchema.shape.profile.optional(),
 };
 
-export const CREATION_ERRORS = ['user.email_invalid', 'user.email_taken', 'user.claims_invalid'];
+export const CREATION_ERRORS = ['user.email_invalid', 'user.email_taken'];
 
 export const EXAMPLE_NEW_USER = {
   email: 'ana@example.com',

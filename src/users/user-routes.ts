@@ -131,7 +131,7 @@ export function userRoutes({ users, cursors }: { users: UserService; cursors: Pa
       }),
       reply: { status: 200, description: 'The user as changed.', schema: userSchema },
       tagged: true,
-      errors: [NOT_FOUND, 'user.email_invalid', 'user.email_taken', 'user.claims_invalid'],
+      errors: [NOT_FOUND, 'user.email_invalid', 'user.email_taken'],
       example: { params: EXAMPLE_PARAMS, body: { profile: { name: 'Ana Lima' } }, reply: EXAMPLE_USER },
       async handle({ actor, params: { id }, body, checkMatch }) {
         const patch = { email: body.email, emailVerified: body.email_verified, claims: body.profile };
@@ -158,7 +158,7 @@ export function userRoutes({ users, cursors }: { users: UserService; cursors: Pa
         body: z.strictObject({ reason }),
         reply: { status: 200, description: 'The user as changed.', schema: userSchema },
         tagged: true,
-        errors: [NOT_FOUND, 'user.invalid_transition'],
+        errors: [NOT_FOUND],
         example: { params: EXAMPLE_PARAMS, body: {}, reply: EXAMPLE_USER },
         async handle({ actor, params: { id }, body }) {
           if (name === 'disable') await users.disable(actor, id, { reason: body.reason });

@@ -47,7 +47,7 @@ export function authAccountRoutes({ users, access, preferences, activity }: Auth
           scope: z.string(),
         }),
       },
-      errors: ['user.not_found'],
+      errors: [],
       example: {
         reply: {
           user: EXAMPLE_USER,

@@ -136,7 +136,6 @@ export function verificationRoutes({ signUp, emailVerification, codes, canSendMa
         'password.busy',
         'sign_up.not_proved',
         'sign_up.existing',
-        'user.claims_invalid',
       ],
       example: {
         body: {
