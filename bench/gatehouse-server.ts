@@ -55,8 +55,9 @@ async function provision(config: Config): Promise<TargetDescription> {
   try {
     await migrateUp(db);
     const services = createServices({ config, db, log: createLogger({ level: 'warn' }) });
-    const actor = systemActor((await services.tenants.ensureDefault()).id);
-    const { passwordOf, ...fixtures } = await provisionTenant(services, actor);
+    const { id, slug } = await services.tenants.ensureDefault();
+    const actor = systemActor(id);
+    const { passwordOf, ...fixtures } = await provisionTenant(services, actor, { slug });
     return {
       issuer: config.publicUrl,
       ...fixtures,

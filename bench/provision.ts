@@ -1,6 +1,7 @@
 import type { Actor } from '../src/http/actor.ts';
 import type { Services } from '../src/services.ts';
 import {
+  APP_CLIENT_ID,
   REDIRECT_URI,
   RESOURCES,
   SCOPE,
@@ -19,10 +20,11 @@ const PASSWORD = 'correct horse battery staple';
 export async function provisionTenant(
   services: Services,
   actor: Actor,
-  userCount = USER_COUNT,
+  { slug, userCount = USER_COUNT }: { slug: string; userCount?: number },
 ): Promise<Pick<TargetDescription, 'service' | 'services' | 'web' | 'users'> & { passwordOf: string }> {
   await createResources(services, actor);
   const clients = await createClients(services, actor);
+  await createApp(services, actor, slug);
   const users = await createUsers(services, actor, userCount);
   const [first] = users;
   if (!first) throw new Error('there are no people');
@@ -70,6 +72,21 @@ async function createClients({ clients }: Services, actor: Actor) {
     services,
     web: { id: WEB_CLIENT_ID, secret: web.secret },
   };
+}
+
+/** The house's own app, which signs people in over the API. */
+async function createApp({ clients, tenants }: Services, actor: Actor, slug: string): Promise<void> {
+  await clients.create(actor, {
+    clientId: APP_CLIENT_ID,
+    name: 'Own app',
+    firstParty: true,
+    metadata: {
+      grant_types: ['authorization_code', 'refresh_token'],
+      redirect_uris: [REDIRECT_URI],
+      token_endpoint_auth_method: 'none',
+    },
+  });
+  await tenants.update(actor, slug, { settings: { firstPartyClientId: APP_CLIENT_ID } });
 }
 
 /** One after the other: on a busy machine so many at once would wait too long for a connection. */

@@ -107,7 +107,7 @@ async function run(): Promise<void> {
       // Whoever comes second may find the machine warmer, or busier.
       for (const name of round % 2 === 0 ? names : names.toReversed()) {
         const server = servers.get(name);
-        if (!server) continue;
+        if (!server || (row.only ?? name) !== name) continue;
         progress(`${row.name}: ${name}, round ${round + 1} of ${roundCount}`);
         (report.rounds[name] ??= []).push(await measure(row, server, load));
       }

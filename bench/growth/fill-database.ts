@@ -43,6 +43,9 @@ const within = (seconds: number, text: string) =>
   `now() + ${seconds} * (0.001 + 0.999 * (hashtext(${text})::float8 + 2147483648) / 4294967296) * interval '1 second'`;
 
 const USER_ID = uuid('0aa', 'u');
+/** Of the last weeks, since that is what people are shown: an event every eight days. */
+const EVENT_ID = `(lpad(to_hex(floor(extract(epoch FROM now()) * 1000)::bigint - (e - 1) * 691200000::bigint - u), 12, '0')
+  || '7ee0' || '8' || lpad(to_hex(e::bigint * 10000000 + u), 15, '0'))::uuid`;
 const SERIES = 'FROM generate_series(?::int, ?::int) AS u';
 
 /** What each statement makes for the people of a range; `:tenant`, `:client` and `:password` are those of the bench. */
@@ -84,7 +87,7 @@ function statements({ grantsPerUser, sessionsPerUser, eventsPerUser }: Size): st
             'session-' || u || '-' || s, ${USER_ID}, ${within(SESSION_SECONDS, `'s' || u || s`)}
        ${SERIES} CROSS JOIN generate_series(1, ${sessionsPerUser}) AS s`,
     `INSERT INTO events (id, tenant_id, type, actor_type, actor_id, target_type, target_id, data, ip, user_agent, correlation_id)
-     SELECT ${uuid('0ee', `(e::bigint * 10000000 + u)`)}, :tenant, 'user.login.succeeded', 'user', (${USER_ID})::text, 'user', (${USER_ID})::text,
+     SELECT ${EVENT_ID}, :tenant, 'user.login', 'user', (${USER_ID})::text, 'user', (${USER_ID})::text,
             jsonb_build_object('client_id', :client, 'amr', jsonb_build_array('pwd')), '192.0.2.1', 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36', md5('c' || u || e)
        ${SERIES} CROSS JOIN generate_series(1, ${eventsPerUser}) AS e`,
   ];

@@ -1,3 +1,4 @@
+import { apiDashboard, apiLogin, apiRefresh, apiValidate } from './api.ts';
 import {
   clientCredentialsEs256,
   clientCredentialsMany,
@@ -24,4 +25,8 @@ export const ROWS: readonly Row[] = [
   refresh,
   codeExchange,
   passwordSignIn,
+  apiLogin,
+  apiRefresh,
+  apiValidate,
+  apiDashboard,
 ];

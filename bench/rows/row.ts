@@ -7,6 +7,8 @@ export interface Row {
   name: string;
   /** How many do it at once, each on a connection of its own. */
   workers: number;
+  /** What the other server has no counterpart of. */
+  only?: 'gatehouse';
   /** What by itself bounds how fast it can be, measured along with it. */
   bound?: 'password hash' | 'node:http';
   /**

@@ -52,12 +52,17 @@ export function dashboardRoutes({ users, access, activity }: DashboardDeps) {
         },
       },
       async handle({ actor, params: { id } }) {
-        const user = presentUser(await users.getWithProfile(actor, id));
-        const [roles, summary] = await Promise.all([access.rolesOf(actor, id), activity.summary(actor, id)]);
+        const isOwn = actor.type === 'user' && actor.id === id;
+        const [user, roles, summary] = await Promise.all([
+          users.getWithProfile(actor, id),
+          // One's own were read to know who calls.
+          isOwn ? actor.roles : access.rolesOf(actor, id),
+          activity.summary(actor, id),
+        ]);
         return {
           body: {
-            user,
-            roles,
+            user: presentUser(user),
+            roles: [...roles],
             last_login_at: summary.lastLoginAt?.toISOString() ?? null,
             logins_30_days: summary.logins,
             failed_logins_30_days: summary.failedLogins,

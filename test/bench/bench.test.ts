@@ -320,10 +320,10 @@ describe('bench statement counter', () => {
 });
 
 describe('bench rows', () => {
-  async function runAllAndStop(server: ServerProcess): Promise<void> {
+  async function runAllAndStop(server: ServerProcess, rows = ROWS): Promise<void> {
     try {
       const target = await describeTarget(server.target);
-      for (const row of ROWS) {
+      for (const row of rows) {
         const connection = openConnection(target.origin);
         const operation = await row.prepare(target, connection, 1);
         await operation();
@@ -338,7 +338,10 @@ describe('bench rows', () => {
   it('all work against bare oidc-provider', async () => {
     const server = await startServerProcess('bare', './bare-server.ts');
 
-    await runAllAndStop(server);
+    await runAllAndStop(
+      server,
+      ROWS.filter(({ only }) => only === undefined),
+    );
   }).timeout(60_000);
 
   it('all work against Gatehouse, which leaves nothing running', async () => {
