@@ -91,7 +91,10 @@ describe('guessing passwords over two server processes', function () {
     const refused = answers.find(({ status }) => status === 429);
     const seconds = Number(refused?.headers.get('retry-after'));
     assert.ok(seconds > 0 && seconds <= 30, String(seconds));
-    assert.match(refused?.body ?? '', /There were too many attempts\. Wait \d+ seconds?, then try again\./);
+    assert.match(
+      refused?.body ?? '',
+      /There were too many attempts\. Wait \d+ seconds?, then try again, or reset your password\./,
+    );
   });
 
   it('treats accounts that do not exist exactly alike', async () => {
