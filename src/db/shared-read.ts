@@ -27,9 +27,6 @@ interface Keyed {
 interface Question {
   idHash: Buffer;
   answer: PromiseWithResolvers<Keyed | undefined>;
-  askers: number;
-  /** Runs something as a part of the request that asked first. */
-  inItsName: typeof inNobodysName;
 }
 
 interface Queue {
@@ -63,7 +60,6 @@ export async function findShared<Row extends Keyed>(db: Db, read: RowRead): Prom
     queue.waiting.set(key, question);
     schedule(db, queue);
   }
-  question.askers += 1;
   const { promise } = question.answer;
   // Each waits as long as its own request may. The name of the statement says which rows it has.
   return (await withinWaitBudget(
@@ -76,7 +72,7 @@ function newQuestion(idHash: Buffer): Question {
   const answer = Promise.withResolvers<Keyed | undefined>();
   // Everybody who asked may have given up by the time it fails.
   answer.promise.catch(() => {});
-  return { idHash, answer, askers: 0, inItsName: AsyncLocalStorage.snapshot() };
+  return { idHash, answer };
 }
 
 function queueOf(db: Db, read: RowRead): Queue {
@@ -126,9 +122,8 @@ async function readAll(
 ): Promise<Map<string, Keyed>> {
   const [first] = questions;
   if (first && questions.length === 1) {
-    const [key, { idHash, askers, inItsName }] = first;
-    const within = askers === 1 ? inItsName : inNobodysName;
-    const row = await within(() => readOne<Keyed>(db, { ...read, idHash }));
+    const [key, { idHash }] = first;
+    const row = await inNobodysName(() => readOne<Keyed>(db, { ...read, idHash }));
     return new Map(row && [[key, row]]);
   }
   const hashes = questions.map(([, { idHash }]) => idHash);

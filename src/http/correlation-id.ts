@@ -28,17 +28,33 @@ export function newRequestState(
   { headers }: Pick<IncomingMessage, 'headers'>,
   { ip, log }: { ip: string; log: Logger },
 ): RequestOrigin {
-  const correlationId = correlationIdOf(headers);
-  let own: Logger | undefined;
-  return {
-    correlationId,
-    get log() {
-      own ??= log.child({ correlationId });
-      return own;
-    },
+  return new Origin(
+    log,
+    correlationIdOf(headers),
     ip,
-    userAgent: headers['user-agent']?.slice(0, MAX_USER_AGENT_LENGTH),
-  };
+    headers['user-agent']?.slice(0, MAX_USER_AGENT_LENGTH),
+  );
+}
+
+/** A class, because V8 keeps an accessor that each object has of its own until the next full collection. */
+class Origin implements RequestOrigin {
+  readonly correlationId: string;
+  readonly ip: string;
+  readonly userAgent: string | undefined;
+  readonly #serverLog: Logger;
+  #log: Logger | undefined;
+
+  constructor(serverLog: Logger, correlationId: string, ip: string, userAgent: string | undefined) {
+    this.#serverLog = serverLog;
+    this.correlationId = correlationId;
+    this.ip = ip;
+    this.userAgent = userAgent;
+  }
+
+  get log(): Logger {
+    this.#log ??= this.#serverLog.child({ correlationId: this.correlationId });
+    return this.#log;
+  }
 }
 
 /** The caller's id if it is harmless wherever it will be printed, the trace it belongs to, or a new one. */

@@ -31,14 +31,19 @@ interface HasRequest {
   req: IncomingMessage;
 }
 
-const states = new WeakMap<IncomingMessage, RequestOrigin>();
+/** Kept on the request itself: the collector looks at every entry of a WeakMap each time it runs. */
+const STATE = Symbol('request state');
+
+interface Known extends IncomingMessage {
+  [STATE]?: RequestOrigin;
+}
 
 export function setRequestState({ req }: HasRequest, state: RequestOrigin): void {
-  states.set(req, state);
+  (req as Known)[STATE] = state;
 }
 
 export function requestStateOf({ req }: HasRequest): RequestOrigin {
-  const state = states.get(req);
+  const state = (req as Known)[STATE];
   if (!state) throw new Error('the request has not passed the correlation id middleware');
   return state;
 }

@@ -13,12 +13,16 @@ export interface StoredAccount {
   roles: readonly string[] | undefined;
 }
 
-const PREFIX = 'account_';
+const USER_NAMES = USER_COLUMNS.split(', ').map((column) => column.slice('u.'.length));
 
 /** Under names of their own, since the statement has other columns of these names. */
-export const ACCOUNT_COLUMNS = `${USER_COLUMNS.split(', ')
-  .map((column) => `${column} AS account_${column.slice('u.'.length)}`)
-  .join(', ')}, p.claims AS account_claims, p.updated_at AS account_profile_updated_at`;
+export const ACCOUNT_COLUMNS = `${USER_NAMES.map((name) => `u.${name} AS account_${name}`).join(', ')},
+  p.claims AS account_claims, p.updated_at AS account_profile_updated_at`;
+
+/** The columns' own names, each after the one in the statement. */
+const NAMES = [...USER_NAMES, 'claims', 'profile_updated_at'].map(
+  (name) => [`account_${name}`, name] as const,
+);
 
 export const ACCOUNT_JOIN = (source: string) =>
   `LEFT JOIN users u ON u.tenant_id = ${source}.tenant_id AND u.id = ${source}.account_id AND u.deleted_at IS NULL
@@ -38,9 +42,8 @@ export type AccountColumns = { account_id: string | null } & Partial<
 export function toAccount(row: AccountColumns): StoredAccount | undefined {
   if (!row.account_id) return undefined;
   const columns: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(row)) {
-    if (name.startsWith(PREFIX)) columns[name.slice(PREFIX.length)] = value;
-  }
+  const read: Record<string, unknown> = row;
+  for (const [stated, name] of NAMES) columns[name] = read[stated];
   return {
     user: toUser(columns as unknown as UserRow),
     profile: toProfile(columns as unknown as ProfileColumns),

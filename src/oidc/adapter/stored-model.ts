@@ -68,7 +68,12 @@ export function fromStored(id: string, stored: StoredModel): ModelPayload {
 function copyOf<Value>(value: Value): Value {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(copyOf) as Value;
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, copyOf(member)])) as Value;
+  const copy: Record<string, unknown> = { ...(value as Record<string, unknown>) };
+  for (const name of Object.keys(copy)) {
+    const member = copy[name];
+    if (typeof member === 'object') copy[name] = copyOf(member);
+  }
+  return copy as Value;
 }
 
 export function hashId(id: string): Buffer {

@@ -61,8 +61,9 @@ export function extendClients(
 
     const version = client.updatedAt.getTime();
     const known = instances.get(id);
-    const instance = known?.version === version ? known.instance : new EngineClient(engineMetadata(client));
-    if (instance !== known?.instance) instances.set(id, { version, instance });
+    if (known?.version === version) return known.instance;
+    const instance = new EngineClient(engineMetadata(client));
+    instances.set(id, { version, instance });
     records.set(instance, client);
     return instance;
   };

@@ -40,7 +40,7 @@ export async function callTokenEndpoint(
   req.push(body);
   req.push(null);
   const res = new ServerResponse(req);
-  setRequestState({ req }, { ...state });
+  setRequestState({ req }, { ...state, log: state.log });
 
   const ctx = provider.createContext(req, res) as unknown as KoaContextWithOIDC;
   await (provider as unknown as Composing).compose(provider.middleware)(ctx);
