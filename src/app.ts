@@ -18,6 +18,7 @@ import { createClientAddresses, createPinOrigin } from './http/pin-origin.ts';
 import { createViews } from './http/views.ts';
 import { errorHandler } from './http/error-handler.ts';
 import { health, HEALTH_PATHS } from './http/health.ts';
+import { inBatches } from './http/in-batches.ts';
 import { localeRoutes } from './http/locale-routes.ts';
 import { createPageCursors } from './http/page-cursors.ts';
 import { rateLimit } from './http/rate-limit.ts';
@@ -26,8 +27,8 @@ import type { SharedCounters } from './http/rate-limiter.ts';
 import type { AppContext, RequestState } from './http/request-state.ts';
 import { requestLog } from './http/request-log.ts';
 import { checkRequestTarget } from './http/request-target.ts';
-import { securityHeaders } from './http/security-headers.ts';
-import { fixedLanguage, requestLanguage } from './i18n/request-language.ts';
+import { createSecurityHeaders, securityHeaders } from './http/security-headers.ts';
+import { createLanguageGiver, fixedLanguage, requestLanguage } from './i18n/request-language.ts';
 import { SOURCE_LOCALE } from './i18n/translations.ts';
 import { createLinkPages } from './interactions/link-pages.ts';
 import { linkRoutes } from './interactions/link-routes.ts';
@@ -45,10 +46,11 @@ import { noFactorDue } from './management-api/auth/mfa-challenge.ts';
 import { createSessionService } from './management-api/auth/session-service.ts';
 import { managementApi } from './management-api/management-api.ts';
 import type { Metrics } from './metrics/metrics.ts';
-import { measureUntilAnswered, requestMetrics } from './metrics/request-metrics.ts';
+import { measureRoute, requestMetrics } from './metrics/request-metrics.ts';
 import { StoreUnavailable } from './oidc/adapter/store-errors.ts';
 import { cookieKeys } from './oidc/configuration/cookies.ts';
 import { createDocumentServer } from './oidc/document-server.ts';
+import { createEndpointServer } from './oidc/endpoint-server.ts';
 import { createClientSecretLimit } from './oidc/client-secret-limit.ts';
 import { isProtocolPath, protocolRouteOf, protocolRoutes } from './oidc/protocol-routes.ts';
 import { createProviderRegistry } from './oidc/provider-registry.ts';
@@ -130,10 +132,13 @@ export function createApp(options: AppOptions): App {
 
   if (options.metrics) app.use(requestMetrics(options.metrics, routeLabel));
   app.use(correlationId({ log }));
-  app.use(requestLanguage({ translations }));
+  const giveLanguage = createLanguageGiver(translations);
+  app.use(requestLanguage(giveLanguage));
   app.use(requestLog());
-  app.use((_ctx, next) => withWaitBudget(LONGEST_DATABASE_WAIT_MS, next));
-  app.use(securityHeaders({ publicUrl }));
+  const withinBudget = (work: () => Promise<void>) => withWaitBudget(LONGEST_DATABASE_WAIT_MS, work);
+  app.use((_ctx, next) => withinBudget(next));
+  const setSecurityHeaders = createSecurityHeaders({ publicUrl });
+  app.use(securityHeaders(setSecurityHeaders));
   app.use(
     errorHandler({
       renderErrorPage: (ctx, page) => httpPages.requestErrorPage(ctx.state.language, page),
@@ -259,23 +264,32 @@ export function createApp(options: AppOptions): App {
   });
   const pinOrigin = createPinOrigin({ publicUrl, addressOf });
   const { metrics } = options;
-  const serveDocument = createDocumentServer({
+  const shortWay = {
     registry,
     addressOf,
     log,
     limiter,
     limitOf: config.rateLimits && requestLimits(config.rateLimits),
-    measure:
-      metrics &&
-      ((res, method, route) => measureUntilAnswered(metrics, res, { method, routeOf: () => route })),
+    measure: metrics && measureRoute(metrics),
+  };
+  const serveDocument = createDocumentServer(shortWay);
+  const serveEndpoint = createEndpointServer({
+    ...shortWay,
+    pinOrigin,
+    giveLanguage,
+    setSecurityHeaders,
+    withinBudget,
   });
   const handle = app.callback();
+  const handleInBatches = inBatches((req, res) => {
+    if (serveEndpoint(req, res)) return;
+    pinOrigin(req);
+    void handle(req, res);
+  });
   return {
     registry,
     handler(req, res) {
-      if (serveDocument(req, res)) return;
-      pinOrigin(req);
-      void handle(req, res);
+      if (!serveDocument(req, res)) handleInBatches(req, res);
     },
   };
 

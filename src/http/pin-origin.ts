@@ -7,6 +7,7 @@ import type { Networks } from '../lib/networks.ts';
  * Makes every request look as if it came to the configured public URL. Issuer, links, cookies and redirects
  * are built from host and protocol by us, by Koa and by the protocol engine; pinned at the door, no header
  * of a request can change them. The client's address is the one thing a trusted proxy may tell.
+ * @returns a function that pins a request and returns its client's address
  */
 export function createPinOrigin({
   publicUrl,
@@ -14,7 +15,7 @@ export function createPinOrigin({
 }: {
   publicUrl: string;
   addressOf: (req: IncomingMessage) => string;
-}): (req: IncomingMessage) => void {
+}): (req: IncomingMessage) => string {
   const { host, protocol } = new URL(publicUrl);
 
   return (req) => {
@@ -26,6 +27,7 @@ export function createPinOrigin({
     headers['x-forwarded-proto'] = protocol.slice(0, -1);
     if (ip) headers['x-forwarded-for'] = ip;
     req.url = originForm(req.url ?? '/');
+    return ip;
   };
 }
 

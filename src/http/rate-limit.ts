@@ -2,8 +2,7 @@ import { defineErrors } from '../lib/errors.ts';
 import { rateLimitings } from '../lib/instruments.ts';
 import { networkOf } from '../lib/networks.ts';
 import type { RateDecision, RateLimit, RateLimiter } from './rate-limiter.ts';
-import { requestStateOf } from './request-state.ts';
-import type { AppMiddleware } from './request-state.ts';
+import type { AppMiddleware, RequestOrigin } from './request-state.ts';
 
 const fail = defineErrors('http', {
   too_many_requests: {
@@ -61,7 +60,7 @@ export function rateLimit({
       status = err instanceof Error && 'status' in err ? Number(err.status) : undefined;
       throw err;
     } finally {
-      limiter.leave(limit, network, isRefusal(status) && requestStateOf(ctx).isRoutineRefusal !== true);
+      limiter.leave(limit, network, countsAsRefusal(ctx.state, status));
     }
   };
 }
@@ -79,6 +78,10 @@ export function rateLimitHeaders(
   ];
 }
 
-function isRefusal(status: number | undefined): boolean {
-  return status !== undefined && status >= 400 && status < 500;
+/** @param status undefined where there was no answer */
+export function countsAsRefusal(
+  { isRoutineRefusal }: Pick<RequestOrigin, 'isRoutineRefusal'>,
+  status: number | undefined,
+): boolean {
+  return status !== undefined && status >= 400 && status < 500 && isRoutineRefusal !== true;
 }

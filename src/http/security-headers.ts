@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { Response } from 'koa';
 import type { AppMiddleware } from './request-state.ts';
 
@@ -32,13 +33,19 @@ const HEADERS: Readonly<Record<string, string>> = {
   'Cache-Control': 'no-store',
 };
 
-export function securityHeaders({ publicUrl }: { publicUrl: string }): AppMiddleware {
+export function createSecurityHeaders({ publicUrl }: { publicUrl: string }): (res: ServerResponse) => void {
   const headers = Object.entries({
     ...HEADERS,
     ...(publicUrl.startsWith('https:') && { 'Strict-Transport-Security': 'max-age=31536000' }),
   });
+  return (res) => {
+    for (const [name, value] of headers) res.setHeader(name, value);
+  };
+}
+
+export function securityHeaders(set: (res: ServerResponse) => void): AppMiddleware {
   return (ctx, next) => {
-    for (const [name, value] of headers) ctx.res.setHeader(name, value);
+    set(ctx.res);
     return next();
   };
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AppContext, AppMiddleware } from '../http/request-state.ts';
+import type { AppMiddleware } from '../http/request-state.ts';
 import { readChoice } from './locale-choice.ts';
 import { fromAcceptLanguage, fromUiLocales, matchLocale } from './negotiate.ts';
 import { SOURCE_LOCALE } from './translations.ts';
@@ -44,21 +44,35 @@ export interface LanguageSwitcher {
   over: string;
 }
 
-const languages = new WeakMap<IncomingMessage, RequestLanguage>();
+const LANGUAGE = Symbol('language');
+
+interface Known extends IncomingMessage {
+  [LANGUAGE]?: RequestLanguage;
+}
 
 /** The same as `ctx.state.language`, for the protocol engine's contexts, which have a state of their own. */
 export function requestLanguageOf({ req }: { req: IncomingMessage }): RequestLanguage {
-  const language = languages.get(req);
+  const language = (req as Known)[LANGUAGE];
   if (!language) throw new Error('the request has not passed the language middleware');
   return language;
 }
 
-/** Gives every request its language, as `ctx.state.language`. */
-export function requestLanguage({ translations }: { translations: Translations }): AppMiddleware {
+type LanguageGiver = (req: IncomingMessage, res: ServerResponse) => RequestLanguage;
+
+/** Gives a request its language, before its address is shortened by anybody. */
+export function createLanguageGiver(translations: Translations): LanguageGiver {
   const names = namesOf(translations);
+  return (req, res) => {
+    const language = languageOf(req, res, translations, names);
+    (req as Known)[LANGUAGE] = language;
+    return language;
+  };
+}
+
+/** Gives every request its language, as `ctx.state.language`. */
+export function requestLanguage(giveLanguage: LanguageGiver): AppMiddleware {
   return (ctx, next) => {
-    ctx.state.language = languageOf(ctx, translations, names);
-    languages.set(ctx.req, ctx.state.language);
+    ctx.state.language = giveLanguage(ctx.req, ctx.res);
     return next();
   };
 }
@@ -72,11 +86,12 @@ export function fixedLanguage(translator: Translator): PageWriter {
 type LanguageNames = readonly { locale: string; name: string; dir: 'ltr' | 'rtl' }[];
 
 function languageOf(
-  ctx: AppContext,
+  req: IncomingMessage,
+  res: ServerResponse,
   { locales, for: translatorFor }: Translations,
   names: LanguageNames,
 ): RequestLanguage {
-  const { req, res, method, originalUrl } = ctx;
+  const { method, url: originalUrl = '/' } = req;
   let wishes: LanguageWishes = {};
   let decided: { locale: string; wished: string | undefined } | undefined;
 

@@ -18,8 +18,14 @@ export function requestMetrics(
   };
 }
 
+/** For requests whose route is known from the beginning. */
+export function measureRoute(metrics: RequestMetrics) {
+  return (res: ServerResponse, method: string, route: string): void =>
+    measureUntilAnswered(metrics, res, { method, routeOf: () => route });
+}
+
 /** @param request.routeOf asked when the response has left */
-export function measureUntilAnswered(
+function measureUntilAnswered(
   { requests, inFlight }: RequestMetrics,
   res: ServerResponse,
   { method, routeOf }: { method: string; routeOf: () => string | undefined },

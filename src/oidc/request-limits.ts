@@ -1,5 +1,5 @@
 import type { EndpointLimit } from '../http/rate-limit.ts';
-import { ROUTES } from './configuration/features.ts';
+import { AUTHENTICATED_ENDPOINTS, ROUTES } from './configuration/features.ts';
 
 /** Per minute and network. */
 export interface RequestLimits {
@@ -12,13 +12,6 @@ export interface RequestLimits {
 const DOCUMENTS_PER_MINUTE = 6000;
 
 const DOCUMENTS = /^\/(\.well-known\/|jwks$|assets\/)/;
-/** Callers have credentials, and many people's requests come from one address of theirs. */
-const AUTHENTICATED = new Set<string>([
-  ROUTES.token,
-  ROUTES.userinfo,
-  ROUTES.introspection,
-  ROUTES.revocation,
-]);
 const API = /^\/api(\/|$)/;
 /** What anybody may send to the API, as they may send the forms that do the same. */
 const API_FORMS =
@@ -41,7 +34,7 @@ export function requestLimits(limits: RequestLimits): (method: string, path: str
   return (method, fullPath) => {
     const path = fullPath.startsWith('/t/') ? fullPath.replace(TENANT, '') : fullPath;
     if (API_FORMS.test(path)) return forms;
-    if (AUTHENTICATED.has(path) || API.test(path)) return refusals;
+    if (AUTHENTICATED_ENDPOINTS.has(path) || API.test(path)) return refusals;
     if (DOCUMENTS.test(path)) return documents;
     return method === 'POST' && !REQUESTS.has(path) ? forms : pages;
   };

@@ -13,10 +13,10 @@ import { createClientAddresses, createPinOrigin } from '../../src/http/pin-origi
 import { requestLog } from '../../src/http/request-log.ts';
 import type { AppMiddleware, RequestState } from '../../src/http/request-state.ts';
 import { checkRequestTarget } from '../../src/http/request-target.ts';
-import { securityHeaders } from '../../src/http/security-headers.ts';
+import { createSecurityHeaders, securityHeaders } from '../../src/http/security-headers.ts';
 import { startServer } from '../../src/http/server.ts';
 import type { RunningServer, ServerOptions } from '../../src/http/server.ts';
-import { requestLanguage } from '../../src/i18n/request-language.ts';
+import { createLanguageGiver, requestLanguage } from '../../src/i18n/request-language.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import type { Logger } from '../../src/lib/logger.ts';
 import { translations } from '../support/translations.ts';
@@ -108,9 +108,9 @@ export async function startApp(route: AppMiddleware, options: AppOptions = {}): 
   const app = new Koa<RequestState>({ proxy: true });
   app.silent = true;
   app.use(correlationId({ log }));
-  app.use(requestLanguage({ translations }));
+  app.use(requestLanguage(createLanguageGiver(translations)));
   app.use(requestLog());
-  app.use(securityHeaders({ publicUrl }));
+  app.use(securityHeaders(createSecurityHeaders({ publicUrl })));
   app.use(
     errorHandler({
       renderErrorPage: (_ctx, page) => `<html>${JSON.stringify(page)}</html>`,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import Koa from 'koa';
 import { createAssets } from '../../src/http/assets.ts';
 import { createHttpPages } from '../../src/http/pages.ts';
-import { securityHeaders } from '../../src/http/security-headers.ts';
+import { createSecurityHeaders, securityHeaders } from '../../src/http/security-headers.ts';
 import { createViews } from '../../src/http/views.ts';
 import { createInteractionPages } from '../../src/interactions/pages.ts';
 import { createSetupPages } from '../../src/setup/setup-pages.ts';
@@ -319,7 +319,7 @@ export interface PageServer {
 export async function servePages(pages: ReadonlyMap<string, string>): Promise<PageServer> {
   const posted: URLSearchParams[] = [];
   const app = new Koa();
-  app.use(securityHeaders({ publicUrl: 'http://localhost' }));
+  app.use(securityHeaders(createSecurityHeaders({ publicUrl: 'http://localhost' })));
   app.use(assets.middleware);
   app.use(async (ctx) => {
     if (ctx.method === 'POST') posted.push(new URLSearchParams((await ctx.req.toArray()).join('')));

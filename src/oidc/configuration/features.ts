@@ -21,6 +21,14 @@ export const ROUTES = {
   end_session: '/logout',
 } as const;
 
+/** Callers have credentials, and many people's requests come from one address of theirs. */
+export const AUTHENTICATED_ENDPOINTS: ReadonlySet<string> = new Set([
+  ROUTES.token,
+  ROUTES.userinfo,
+  ROUTES.introspection,
+  ROUTES.revocation,
+]);
+
 const SIGNING_ALGS = ['RS256', 'ES256', 'EdDSA'] as const;
 
 /** What holds for every tenant and needs nothing but itself. */
