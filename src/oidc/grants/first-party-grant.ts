@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Client } from '../../clients/client.ts';
-import type { Db } from '../../db/database.ts';
-import { recordEvent } from '../../events/record-event.ts';
+import { eventRow, INSERT_EVENT } from '../../events/record-event.ts';
 import type { Actor } from '../../http/actor.ts';
 import { defineErrors } from '../../lib/errors.ts';
+import { ALL_HOLD } from '../adapter/deferred-writes.ts';
 import { guarded } from '../adapter/store-errors.ts';
 import { inUnitOfWork } from '../adapter/unit-of-work.ts';
 import { apiIdentifier, apiScopesOf } from '../api-resource.ts';
@@ -82,9 +82,8 @@ export async function createFirstPartyCode(
   const made = { code: '', sessionUid: '' };
 
   await guarded(() =>
-    inUnitOfWork({ db, kind: 'write', actor: () => actor }, async (unit) => {
-      const trx = await unit.transaction();
-      await requireStillActive(trx, actor.tenantId, userId);
+    // All of it is new, so it can wait for the end and go to the database as one statement.
+    inUnitOfWork({ db, kind: 'browser', isOptimistic: true, actor: () => actor }, async (unit) => {
       const engineClient = await provider.Client.find(client.clientId);
       if (!engineClient) throw fail('client_unsuitable');
 
@@ -118,10 +117,21 @@ export async function createFirstPartyCode(
       });
       made.code = await code.save();
       made.sessionUid = session.uid;
-      await recordEvent(trx, actor, 'user.login', {
+      const event = eventRow(actor, 'user.login', {
         target: { type: 'user', id: userId },
         data: { client_id: client.clientId, amr: methods },
       });
+      unit.deferred.guard('account', {
+        name: 'active',
+        sql: STILL_ACTIVE,
+        bindings: [actor.tenantId, userId],
+      });
+      unit.deferred.write('event', {
+        name: '+event',
+        sql: `${INSERT_EVENT} WHERE ${ALL_HOLD}`,
+        bindings: event,
+      });
+      if (!(await unit.writeDeferred())) throw fail('account_closed');
       return true;
     }),
   );
@@ -166,10 +176,5 @@ function defaultScopeOf({ metadata }: Client): string {
 }
 
 /** Whoever disabled the user meanwhile has ended all sessions there were; this one must not come after. */
-async function requireStillActive(trx: Db, tenantId: string, id: string): Promise<void> {
-  const active = await trx('users')
-    .where({ tenant_id: tenantId, id, status: 'active' })
-    .forShare()
-    .first('id');
-  if (!active) throw fail('account_closed');
-}
+const STILL_ACTIVE = `SELECT 1 FROM users
+  WHERE tenant_id = ?::uuid AND id = ?::uuid AND status = 'active' AND deleted_at IS NULL FOR SHARE`;
