@@ -1,4 +1,5 @@
 import type { Db } from '../db/database.ts';
+import { recordEvent } from '../events/record-event.ts';
 import { userEvents } from '../events/user-events.ts';
 import type { Actor } from '../http/actor.ts';
 import { matchLocale } from '../i18n/negotiate.ts';
@@ -93,6 +94,9 @@ export function createAccountLock(deps: AccountLockDeps) {
         const users = usersOn(trx);
         const isNews =
           userId === undefined || (await users.lock(actor, userId, { cause: 'guessing', seconds }));
+        if (userId === undefined) {
+          await recordEvent(trx, actor, 'auth.suspicious_activity', { reason: 'guessing' });
+        }
         if (!isNews || !isMailAvailable) return;
         // As it was typed the first time, not as somebody guessed at it.
         const user = await users.findByEmail(actor, email);

@@ -169,6 +169,11 @@ describe('an account that was locked by guessing', () => {
     const [mail] = await own.db('mails').where({ recipient: email });
     assert.equal((await mailsTo(email)).length, 0);
     assert.deepEqual([mail.template, mail.status], ['account_locked', 'withheld']);
+    const trail = await own.db('events').where({ type: 'auth.suspicious_activity', target_id: null });
+    assert.deepEqual(
+      trail.map(({ reason }) => reason),
+      ['guessing'],
+    );
     assert.deepEqual(await tries(email, GOOD_PASSWORD), {
       ok: false,
       reason: 'throttled',
