@@ -1,7 +1,6 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { prepared } from './database.ts';
 import type { Db } from './database.ts';
-import { withinWaitBudget } from './wait-budget.ts';
+import { withinWaitBudget, withoutWaitBudget } from './wait-budget.ts';
 
 /**
  * Reads of one row each, sent together (docs/adr/0016): who asks within the same turn of the event loop, or while the
@@ -42,9 +41,6 @@ const MOST_UNDER_WAY = 2;
 const MOST_AT_ONCE = 64;
 
 const queues = new WeakMap<Db, Map<string, Queue>>();
-
-/** Where nobody's request is going on: a shared statement is not cut short with the one who began it. */
-const inNobodysName = AsyncLocalStorage.snapshot();
 
 /**
  * @param db within a transaction the read is alone, on the transaction's connection
@@ -123,11 +119,11 @@ async function readAll(
   const [first] = questions;
   if (first && questions.length === 1) {
     const [key, { idHash }] = first;
-    const row = await inNobodysName(() => readOne<Keyed>(db, { ...read, idHash }));
+    const row = await withoutWaitBudget(() => readOne<Keyed>(db, { ...read, idHash }));
     return new Map(row && [[key, row]]);
   }
   const hashes = questions.map(([, { idHash }]) => idHash);
-  const { rows } = await inNobodysName(() =>
+  const { rows } = await withoutWaitBudget(() =>
     prepared<Keyed>(db, `${read.name}_many`, read.sql('= ANY (?::bytea[])'), [read.tenantId, hashes]),
   );
   return new Map(rows.map((row) => [row.id_hash.toString('latin1'), row]));

@@ -11,7 +11,7 @@ interface WaitBudget {
   isOver: boolean;
 }
 
-const storage = new AsyncLocalStorage<WaitBudget>();
+const storage = new AsyncLocalStorage<WaitBudget | undefined>();
 
 /** The request has waited for the database as long as it may. */
 export class WaitBudgetSpent extends Error {
@@ -31,6 +31,11 @@ export async function withWaitBudget<Result>(
   } finally {
     budget.isOver = true;
   }
+}
+
+/** For what several requests wait for: it is not cut short with the one who began it. */
+export function withoutWaitBudget<Result>(work: () => Result): Result {
+  return storage.run(undefined, work);
 }
 
 /** What is left for the next wait; undefined where no request is waiting, as in a job. */

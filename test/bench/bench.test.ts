@@ -19,6 +19,8 @@ import type { ServerProcess } from '../../bench/server-process.ts';
 import { describeTarget } from '../../bench/target.ts';
 import { discovery } from '../../bench/rows/documents.ts';
 import { ROWS } from '../../bench/rows/all.ts';
+import { findShared } from '../../src/db/shared-read.ts';
+import { newId } from '../../src/lib/ids.ts';
 import { migratedDatabase } from '../support/database.ts';
 
 const QUICK = { warmUpSeconds: 0.05, seconds: 0.1 };
@@ -293,6 +295,12 @@ describe('bench statement counter', () => {
           await trx.raw("UPDATE tenants SET name = 'x'");
         });
         await db.raw("UPDATE tenants SET name = 'y'");
+        await findShared(db, {
+          name: 'counted',
+          sql: (match) => `SELECT payload, id_hash FROM oidc_models WHERE tenant_id = ? AND id_hash ${match}`,
+          tenantId: newId(),
+          idHash: Buffer.alloc(32),
+        });
         response.end();
       })();
     });
@@ -313,7 +321,7 @@ describe('bench statement counter', () => {
     server.closeAllConnections();
     await database.drop();
 
-    assert.deepEqual([total, commits], [12, 4]);
+    assert.deepEqual([total, commits], [14, 4]);
     assert.equal(byText['SELECT 1'], 2);
     assert.equal(byText['SELECT 3'], undefined);
   });
