@@ -72,7 +72,7 @@ export const metadataSchema = z.strictObject({
   jwks_uri: uri.optional().meta({ description: "Where the client's public keys are published." }),
   scope: scopeList
     .optional()
-    .meta({ description: 'The scopes it may ask for, space-separated. Default: any.' }),
+    .meta({ description: 'The scopes it may ask for, space-separated. Default: all of them.' }),
   id_token_signed_response_alg: z
     .enum(SIGNING_ALGS, { error: 'must be RS256, ES256 or EdDSA' })
     .optional()

@@ -39,7 +39,7 @@ const LIMITS: ServerLimits = {
 export interface ServerOptions {
   handler: RequestListener;
   host: string;
-  /** 0: any free port. */
+  /** 0: whichever port is free. */
   port: number;
   /** Which connections to take; all of them without it. */
   admit?: ConnectionLimit;

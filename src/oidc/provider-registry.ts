@@ -128,7 +128,7 @@ export function createProviderRegistry(
     }
   });
 
-  /** @param tenantId undefined: any of them */
+  /** @param tenantId undefined: all of them */
   function forget(tenantId: string | undefined): void {
     for (const loading of bySlug.values()) {
       const clear = (entry: TenantProvider | undefined) => {

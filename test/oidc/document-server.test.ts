@@ -11,6 +11,7 @@ import { startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
 import { rawRequest } from '../support/raw-request.ts';
 import type { RawResponse } from '../support/raw-request.ts';
+import { assertSameTraces } from './both-ways.ts';
 
 const DISCOVERY = '/.well-known/openid-configuration';
 const METADATA = '/.well-known/oauth-authorization-server';
@@ -120,27 +121,17 @@ describe('the short way to discovery and JWKS', () => {
   });
 
   it('logs and measures as the long way does', async () => {
-    const asked = { path: '/jwks', headers: { 'user-agent': 'probe/7', 'accept-encoding': 'logged' } };
-    const metrics = app.metrics ?? assert.fail('no metrics');
-    const counted = async () =>
-      Number(
-        /duration_seconds_count\{method="GET",route="\/jwks",outcome="success"\} (\d+)/.exec(
-          await metrics.registry.metrics(),
-        )?.[1] ?? 0,
-      );
+    const userAgent = 'probe/7';
+    const asked = { path: '/jwks', headers: { 'user-agent': userAgent, 'accept-encoding': 'logged' } };
 
-    const before = await counted();
-    await bothWays(asked);
-    await logged.line(() => ours().length === 2);
+    const { counted } = await assertSameTraces(
+      app,
+      logged,
+      { userAgent, method: 'GET', route: '/jwks', outcome: 'success', status: 200 },
+      () => bothWays(asked),
+    );
 
-    const [long, short] = ours().map(({ time: _t, durationMs: _d, correlationId: _c, ...rest }) => rest);
-    assert.deepEqual(short, long);
-    assert.partialDeepStrictEqual(short, { method: 'GET', status: 200, userAgent: 'probe/7' });
-    assert.equal((await counted()) - before, 3);
-
-    function ours() {
-      return logged.lines.filter(({ msg, userAgent }) => msg === 'request' && userAgent === 'probe/7');
-    }
+    assert.equal(counted, 3);
   });
 
   it('takes the caller’s request id', async () => {
