@@ -11,6 +11,8 @@ import { hashesPerSecond } from './password-hash.ts';
 import { printReport, printStatements, SERVERS } from './report.ts';
 import type { RowReport, RunReport, ServerName } from './report.ts';
 import { ROWS } from './rows/all.ts';
+import { runAndCleanUp } from './run-and-clean-up.ts';
+import type { Undo } from './run-and-clean-up.ts';
 import type { Row } from './rows/row.ts';
 import { startServerProcess } from './server-process.ts';
 import type { ServerProcess } from './server-process.ts';
@@ -58,35 +60,9 @@ const { values, positionals } = parseArgs({
   },
 });
 
-const undo: (() => Promise<void>)[] = [];
-let cleaning: Promise<void> | undefined;
-
-async function cleanUp(): Promise<void> {
-  for (const step of undo.toReversed()) await step().catch((err: unknown) => console.error(err));
-}
-
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => {
-    cleaning ??= cleanUp();
-    void cleaning.then(() => process.exit(130));
-  });
-}
-
-if (values.help) {
-  console.log(USAGE);
-} else {
-  try {
-    if (values.start) await runStart();
-    else if (values.soak !== undefined) await runSoak();
-    else await run();
-  } catch (err) {
-    // Of an interrupted run, the servers that were stopped are what fails.
-    if (!cleaning) console.error(err);
-    process.exitCode = 1;
-  }
-  cleaning ??= cleanUp();
-  await cleaning;
-}
+const undo: Undo = [];
+if (values.help) console.log(USAGE);
+else await runAndCleanUp(undo, values.start ? runStart : values.soak === undefined ? run : runSoak);
 
 async function run(): Promise<void> {
   const rows = selectRows(positionals);

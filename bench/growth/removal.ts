@@ -9,6 +9,8 @@ import { median } from '../driver.ts';
 import { measure } from '../measure.ts';
 import type { Result, Server } from '../measure.ts';
 import { ROWS } from '../rows/all.ts';
+import { runAndCleanUp } from '../run-and-clean-up.ts';
+import type { Undo } from '../run-and-clean-up.ts';
 import type { Row } from '../rows/row.ts';
 import { startServerProcess } from '../server-process.ts';
 import { describeTarget } from '../target.ts';
@@ -44,19 +46,10 @@ const { values, positionals } = parseArgs({
   },
 });
 
-const undo: (() => Promise<unknown>)[] = [];
+const undo: Undo = [];
 const serverUrl = process.env['DATABASE_URL'];
-if (values.help || !serverUrl) {
-  console.log(USAGE);
-} else {
-  try {
-    await run(serverUrl);
-  } catch (err) {
-    console.error(err);
-    process.exitCode = 1;
-  }
-  for (const step of undo.toReversed()) await step().catch((err: unknown) => console.error(err));
-}
+if (values.help || !serverUrl) console.log(USAGE);
+else await runAndCleanUp(undo, () => run(serverUrl));
 
 async function run(databaseServer: string): Promise<void> {
   const row = ROWS.find(({ name }) => name.startsWith(positionals[0] ?? 'refresh'));

@@ -5,6 +5,8 @@ import { createBenchDatabase } from '../bench-database.ts';
 import { measure } from '../measure.ts';
 import type { Result, Server } from '../measure.ts';
 import { ROWS } from '../rows/all.ts';
+import { runAndCleanUp } from '../run-and-clean-up.ts';
+import type { Undo } from '../run-and-clean-up.ts';
 import { startServerProcess } from '../server-process.ts';
 import { describeTarget } from '../target.ts';
 import type { Size } from './fill-database.ts';
@@ -45,32 +47,9 @@ const { values, positionals } = parseArgs({
   },
 });
 
-const undo: (() => Promise<unknown>)[] = [];
-let cleaning: Promise<void> | undefined;
-
-async function cleanUp(): Promise<void> {
-  for (const step of undo.toReversed()) await step().catch((err: unknown) => console.error(err));
-}
-
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => {
-    cleaning ??= cleanUp();
-    void cleaning.then(() => process.exit(130));
-  });
-}
-
-if (values.help) {
-  console.log(USAGE);
-} else {
-  try {
-    await run();
-  } catch (err) {
-    if (!cleaning) console.error(err);
-    process.exitCode = 1;
-  }
-  cleaning ??= cleanUp();
-  await cleaning;
-}
+const undo: Undo = [];
+if (values.help) console.log(USAGE);
+else await runAndCleanUp(undo, run);
 
 async function run(): Promise<void> {
   const rows = ROWS.filter(
