@@ -126,6 +126,10 @@ export const environmentSchema = z.object({
     description:
       'File with passwords that may not be used, one a line, beside the common ones that come with Gatehouse. It takes 3.6 MB of memory a million lines.',
   }),
+  GATEHOUSE_GEOIP_FILE: z.string().min(1).optional().meta({
+    description:
+      'File that tells where addresses are, in the MaxMind DB format with cities (GeoLite2 City, for instance). With it, sign-ins from where nobody can have got to since the last one are recorded. It is read at the start.',
+  }),
   GATEHOUSE_PASSWORD_HIBP: flag.default(false).meta({
     description:
       'Look new passwords up among breached ones. The service learns the first five hexadecimal digits of a hash; while it is away passwords pass.',
@@ -300,6 +304,7 @@ function toConfig(env: Environment) {
     passwordMinLength: env.GATEHOUSE_PASSWORD_MIN_LENGTH,
     passwordMinLengthWithMfa: env.GATEHOUSE_PASSWORD_MIN_LENGTH_WITH_MFA,
     passwordBlocklist: env.GATEHOUSE_PASSWORD_BLOCKLIST,
+    geoipFile: env.GATEHOUSE_GEOIP_FILE,
     passwordHibpUrl: env.GATEHOUSE_PASSWORD_HIBP ? `${env.GATEHOUSE_PASSWORD_HIBP_URL}/` : undefined,
     passwordHashers: env.GATEHOUSE_PASSWORD_HASHERS ?? Math.min(2, Math.ceil(cores / workers)),
     userEraseDays: env.GATEHOUSE_USER_ERASE_DAYS,

@@ -6,6 +6,7 @@ import { roleStore } from './access/role-store.ts';
 import { createSignInAttempts } from './attempts/sign-in-attempts.ts';
 import { clientStore } from './clients/client-store.ts';
 import { createClientService } from './clients/client-service.ts';
+import { ConfigError } from './config.ts';
 import type { Config } from './config.ts';
 import type { Db } from './db/database.ts';
 import { createTranslations } from './i18n/translations.ts';
@@ -31,6 +32,8 @@ import { createInvitations } from './sign-up/invitation.ts';
 import { createSignUp } from './sign-up/sign-up.ts';
 import { createResourceService } from './resources/resource-service.ts';
 import { resourceStore } from './resources/resource-store.ts';
+import { locationsFrom } from './sessions/locations.ts';
+import type { LocateAddress } from './sessions/locations.ts';
 import { createNewDeviceNotice } from './sessions/new-device.ts';
 import { createSessionService } from './sessions/session-service.ts';
 import { createSetupService } from './setup/setup-service.ts';
@@ -190,7 +193,11 @@ export function createServices({
   });
   const sessions = createSessionService({ db, endSessions });
   const enqueueMail = mail.isAvailable ? mail.enqueue : undefined;
-  const noticeNewDevice = createNewDeviceNotice({ db, enqueueMail });
+  const noticeNewDevice = createNewDeviceNotice({
+    db,
+    enqueueMail,
+    locate: config.geoipFile === undefined ? undefined : locationsOf(config.geoipFile),
+  });
   const dataExports = createDataExports({ db, sealer, publicUrl: config.publicUrl, enqueueMail });
   const accountDeletions = createAccountDeletions({
     db,
@@ -242,4 +249,14 @@ export function createServices({
     accountDeletions,
     setup,
   };
+}
+
+/** @throws {ConfigError} when the operator's file cannot be used */
+function locationsOf(path: string): LocateAddress {
+  try {
+    return locationsFrom(path);
+  } catch (err) {
+    const reason = err instanceof Error ? err.message : String(err);
+    throw new ConfigError([`GATEHOUSE_GEOIP_FILE: cannot use ${path} (${reason})`]);
+  }
 }

@@ -3,13 +3,24 @@ import { recordEvent } from '../events/record-event.ts';
 import type { Actor } from '../http/actor.ts';
 import type { EnqueueMail } from '../notifications/mail-outbox.ts';
 import type { User } from '../users/user.ts';
+import { isImpossibleTravel } from './impossible-travel.ts';
+import type { LocateAddress } from './locations.ts';
 import { sessionStore } from './session-store.ts';
 
 /** Tells people of a sign-in in a browser that was never used for their account. */
 export type NoticeNewDevice = ReturnType<typeof createNewDeviceNotice>;
 
-/** @param enqueueMail undefined where no mail can be sent */
-export function createNewDeviceNotice({ db, enqueueMail }: { db: Db; enqueueMail: EnqueueMail | undefined }) {
+/**
+ * @param deps.enqueueMail undefined where no mail can be sent
+ * @param deps.locate undefined where nothing tells where an address is
+ */
+export function createNewDeviceNotice(deps: {
+  db: Db;
+  enqueueMail: EnqueueMail | undefined;
+  locate: LocateAddress | undefined;
+}) {
+  const { db, enqueueMail, locate } = deps;
+
   /**
    * Call it before the sign-in is completed: none may succeed without its notice. The first sign-in of an
    * account is on a new device, but nobody needs to be told.
@@ -21,12 +32,16 @@ export function createNewDeviceNotice({ db, enqueueMail }: { db: Db; enqueueMail
     user: User,
     { occasion, devicesUrl, locale }: { occasion: string; devicesUrl: string; locale: string },
   ): Promise<void> => {
-    if (!(await sessionStore(db, user.tenantId).hasAny(user.id))) return;
+    const last = await sessionStore(db, user.tenantId).lastSeen(user.id);
+    if (!last) return;
+    const reasons = hasTravelledTooFast(last, actor) ? ['new_device', 'impossible_travel'] : ['new_device'];
     await db.transaction(async (trx) => {
-      await recordEvent(trx, actor, 'auth.suspicious_activity', {
-        target: { type: 'user', id: user.id },
-        reason: 'new_device',
-      });
+      for (const reason of reasons) {
+        await recordEvent(trx, actor, 'auth.suspicious_activity', {
+          target: { type: 'user', id: user.id },
+          reason,
+        });
+      }
       await enqueueMail?.(trx, {
         tenantId: user.tenantId,
         recipient: user.email,
@@ -38,4 +53,10 @@ export function createNewDeviceNotice({ db, enqueueMail }: { db: Db; enqueueMail
       });
     });
   };
+
+  function hasTravelledTooFast(last: { ip: string | null; secondsAgo: number }, { ip }: Actor): boolean {
+    const from = last.ip === null ? undefined : locate?.(last.ip);
+    const to = ip === undefined ? undefined : locate?.(ip);
+    return from !== undefined && to !== undefined && isImpossibleTravel(from, to, last.secondsAgo);
+  }
 }

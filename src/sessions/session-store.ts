@@ -36,10 +36,16 @@ export function sessionStore(db: Db, tenantId: string) {
       return row?.seconds;
     },
 
-    /** Whether the person has signed in here before, as far back as the ledger goes. */
-    async hasAny(userId: string): Promise<boolean> {
-      const found = await db('user_sessions').where({ tenant_id: tenantId, user_id: userId }).first('id');
-      return found !== undefined;
+    /**
+     * Where the person was seen last, as far back as the ledger goes, and how long ago by the database's clock;
+     * undefined for who has never signed in.
+     */
+    async lastSeen(userId: string): Promise<{ ip: string | null; secondsAgo: number } | undefined> {
+      const row = await db('user_sessions')
+        .where({ tenant_id: tenantId, user_id: userId })
+        .orderBy('last_seen_at', 'desc')
+        .first('ip', db.raw('extract(epoch FROM now() - last_seen_at)::float8 AS seconds_ago'));
+      return row && { ip: row.ip, secondsAgo: row.seconds_ago };
     },
   };
 }
