@@ -61,9 +61,9 @@ export function extendClients(
 
     const version = client.updatedAt.getTime();
     const known = instances.get(id);
-    if (known?.version === version) return known.instance;
-    const instance = new EngineClient(engineMetadata(client));
-    instances.set(id, { version, instance });
+    const instance = known?.version === version ? known.instance : new EngineClient(engineMetadata(client));
+    if (instance !== known?.instance) instances.set(id, { version, instance });
+    // Secrets change without a new version of what the engine knows.
     records.set(instance, client);
     return instance;
   };
