@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
+import type { RequestState } from '../../src/http/request-state.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { mfaChallengeSchema } from '../../src/management-api/auth/mfa-challenge.ts';
+import type { MfaChallenge } from '../../src/management-api/auth/mfa-challenge.ts';
+import { createSessionService } from '../../src/management-api/auth/session-service.ts';
 import { GOOD_PASSWORD, startTestApp } from '../support/app.ts';
 import type { TestApp } from '../support/app.ts';
 import { createApiWorld } from './api-world.ts';
@@ -16,6 +21,63 @@ describe('API sign-in', () => {
 
   after(async () => {
     await app.close();
+  });
+
+  describe('login, when the password alone is not enough', () => {
+    const challenge: MfaChallenge = {
+      mfa_required: true,
+      mfa_token: 'opaque',
+      factors: ['totp'],
+      expires_in: 300,
+    };
+
+    /** What a sign-in answers whose person has a second factor. */
+    async function loginWithFactor(email: string, password: string) {
+      const asked: string[] = [];
+      const sessions = createSessionService({
+        ...app.services,
+        challengeFor: async (user) => {
+          asked.push(user.id);
+          return challenge;
+        },
+        now: systemClock,
+      });
+      const tenantProvider =
+        (await app.registry.get(world.tenant.slug)) ?? assert.fail('the tenant is not there');
+      const state = {} as RequestState;
+      const answer = sessions.login({ tenantProvider, state }, world.actor, {
+        email,
+        password,
+        scope: undefined,
+      });
+      return { answer, asked };
+    }
+
+    it('answers with the challenge, and makes neither a session nor tokens', async () => {
+      const { id, email } = await world.person();
+      const madeFor = () =>
+        app
+          .db('oidc_models')
+          .where({ tenant_id: world.tenant.id, account_id: id })
+          .count('* AS made')
+          .first();
+      const before = await madeFor();
+
+      const { answer, asked } = await loginWithFactor(email, GOOD_PASSWORD);
+
+      assert.deepEqual(mfaChallengeSchema.parse(await answer), challenge);
+      assert.deepEqual(asked, [id]);
+      assert.deepEqual(await madeFor(), before);
+    });
+
+    it('asks nobody for a factor who does not know the password', async () => {
+      const { email } = await world.person();
+
+      const { answer, asked } = await loginWithFactor(email, 'not the password of anybody');
+
+      await assert.rejects(answer, { code: 'auth.invalid_credentials' });
+      assert.deepEqual(asked, []);
+    });
   });
 
   describe('login', () => {
