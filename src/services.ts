@@ -160,7 +160,6 @@ export function createServices({
   const accountLock = createAccountLock({
     ...mailedDeps,
     now,
-    locales: translations.locales,
     isMailAvailable: mail.isAvailable,
   });
   const passwordReset = createPasswordReset({ ...mailedDeps, attempts: signInAttempts });

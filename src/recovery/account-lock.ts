@@ -2,7 +2,6 @@ import type { Db } from '../db/database.ts';
 import { recordEvent } from '../events/record-event.ts';
 import { userEvents } from '../events/user-events.ts';
 import type { Actor } from '../http/actor.ts';
-import { matchLocale } from '../i18n/negotiate.ts';
 import { SOURCE_LOCALE } from '../i18n/translations.ts';
 import { days, later } from '../lib/clock.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -31,21 +30,17 @@ export interface AccountLockDeps {
   now: Clock;
   codes: OneTimeCodes;
   links: Links;
-  usersOn: (db: Db) => Pick<UserService, 'findByEmail' | 'getWithProfile' | 'lock' | 'unlock'>;
-  /** The languages that mails are written in. */
-  locales: readonly string[];
+  usersOn: (db: Db) => Pick<UserService, 'findByEmail' | 'lock' | 'unlock'>;
   isMailAvailable: boolean;
 }
 
 export function createAccountLock(deps: AccountLockDeps) {
-  const { db, now, codes, links, usersOn, locales, isMailAvailable } = deps;
+  const { db, now, codes, links, usersOn, isMailAvailable } = deps;
 
-  /** The owner's, never that of the request: a stranger made it. */
-  async function localeFor(trx: Db, actor: Actor, userId: string | undefined): Promise<string> {
-    const tenant = await tenantStore(trx).find(actor.tenantId);
-    const found = userId === undefined ? undefined : await usersOn(trx).getWithProfile(actor, userId);
-    const saved = found?.profile.claims.locale;
-    return (saved && matchLocale(saved, locales)) ?? tenant?.settings.locale ?? SOURCE_LOCALE;
+  /** Where the owner has saved none, which the outbox knows; never that of the request, which a stranger made. */
+  async function localeOf(trx: Db, tenantId: string): Promise<string> {
+    const tenant = await tenantStore(trx).find(tenantId);
+    return tenant?.settings.locale ?? SOURCE_LOCALE;
   }
 
   async function tell(
@@ -59,7 +54,7 @@ export function createAccountLock(deps: AccountLockDeps) {
     const type = 'auth.account_locked';
     const since = later(now(), -days(1));
     const locks = await userEvents(trx, tenantId).counts(userId ?? newId(), [type], since);
-    const locale = await localeFor(trx, actor, userId);
+    const locale = await localeOf(trx, tenantId);
     const isOneTooMany = (locks.get(type)?.count ?? 0) > MAILS_A_DAY;
     await codes.send(trx, actor, {
       purpose: 'unlock',
