@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 
 /** Milliseconds that answers took, by what was asked for. */
@@ -31,4 +32,27 @@ export async function answerTimes<Kind extends string>(
 export function shareLater(these: readonly number[], those: readonly number[]): number {
   const won = these.flatMap((one) => those.map((other) => (one > other ? 1 : one === other ? 0.5 : 0)));
   return won.reduce<number>((sum, share) => sum + share, 0) / won.length;
+}
+
+/**
+ * Fails unless a stranger cannot tell the kinds from the reference by time: in one of the rounds, since a machine that is
+ * busy with something else can make them differ and cannot make them alike.
+ * @param limits.furthest that a share of `shareLater` may be from 0.5
+ * @param round of measurements
+ */
+export async function assertAlike<Kind extends string>(
+  reference: Kind,
+  limits: { rounds: number; furthest: number },
+  round: () => Promise<AnswerTimes<Kind>>,
+): Promise<void> {
+  const seen: Record<string, number>[] = [];
+  while (seen.length < limits.rounds) {
+    const { [reference]: those, ...others } = await round();
+    const shares = Object.entries<number[]>(others).map(
+      ([kind, these]) => [kind, shareLater(these, those)] as const,
+    );
+    if (shares.every(([, share]) => Math.abs(share - 0.5) < limits.furthest)) return;
+    seen.push(Object.fromEntries(shares));
+  }
+  assert.fail(JSON.stringify(seen));
 }
