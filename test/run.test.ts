@@ -67,6 +67,7 @@ describe('npm test', () => {
 
     assert.equal(lastLine, '1 passed, 1 failed');
     assert.match(output, /1\) breaks:\s+Error: the reason/);
+    assert.match(output, /\nFailed:\n\nbreaks\nError: the reason\n[^]*\n1 passed, 1 failed\s*$/);
     assert.equal(status, 1);
   });
 

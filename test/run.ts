@@ -9,6 +9,7 @@ import { environmentSchema } from '../src/config.ts';
 import { reportCoverage } from './support/coverage-report.ts';
 import { ensureBrowser, ensureRedis } from './support/ensure-programs.ts';
 import { readArguments, usesBrowser } from './support/run-arguments.ts';
+import { printFailures } from './support/reporter.ts';
 import type { TestCounts } from './support/reporter.ts';
 import { createTestDatabases } from './support/test-databases.ts';
 import { startTestServer } from './support/test-server.ts';
@@ -47,7 +48,7 @@ if (major < 24) {
 }
 
 const { coverage, options, files } = readArguments(process.argv.slice(2));
-let counts: TestCounts = { passed: 0, failed: 0 };
+let counts: TestCounts = { passed: 0, failed: 0, failures: [] };
 let faults = 0;
 try {
   counts = await runAll();
@@ -64,6 +65,7 @@ for (const step of undo.toReversed()) {
 
 if (counts.passed + counts.failed === 0) console.error('No test ran.');
 const failed = counts.failed + faults;
+printFailures(counts.failures);
 console.log(`${counts.passed} passed, ${failed} failed`);
 process.exitCode = interrupted ? 130 : failed > 0 || counts.passed === 0 ? 1 : 0;
 
@@ -88,15 +90,16 @@ async function runAll(): Promise<TestCounts> {
 
   const alone = files.filter((file) => file.endsWith('.serial.test.ts'));
   const together = files.filter((file) => !alone.includes(file));
-  const total = { passed: 0, failed: 0 };
+  const total: TestCounts = { passed: 0, failed: 0, failures: [] };
   for (const [group, parallel] of [
     [together, ['--parallel', '--jobs', '2']],
     [alone, []],
   ] as const) {
     if (group.length === 0 || interrupted) continue;
-    const { passed, failed } = await runMocha([...parallel, ...options, ...group], { environment, scratch });
+    const { passed, failed, failures } = await runMocha([...parallel, ...options, ...group], { environment, scratch });
     total.passed += passed;
     total.failed += failed;
+    total.failures.push(...failures);
   }
   if (coverage && !interrupted) total.failed += await reportCoverage(ROOT, join(scratch, 'coverage'));
   return total;
@@ -128,7 +131,7 @@ async function runMocha(
   running = undefined;
 
   // Without its counts mocha did not get to the end: a file did not load, or it was killed.
-  if (!existsSync(output)) return { passed: 0, failed: 1 };
+  if (!existsSync(output)) return { passed: 0, failed: 1, failures: [] };
   const result: TestCounts = JSON.parse(readFileSync(output, 'utf8'));
   return { ...result, failed: status === 0 ? result.failed : Math.max(result.failed, 1) };
 }

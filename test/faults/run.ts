@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { environmentSchema } from '../../src/config.ts';
 import { findPostmaster } from '../../src/db/embedded/postmaster.ts';
+import { printFailures } from '../support/reporter.ts';
 import type { TestCounts } from '../support/reporter.ts';
 
 /**
@@ -54,9 +55,10 @@ const status = await ended(mocha);
 await cleanUp();
 const counts: TestCounts = existsSync(output)
   ? JSON.parse(readFileSync(output, 'utf8'))
-  : { passed: 0, failed: 1 };
+  : { passed: 0, failed: 1, failures: [] };
 const failed = status === 0 ? counts.failed : Math.max(counts.failed, 1);
 await rm(scratch, { recursive: true, force: true });
+printFailures(counts.failures);
 if (failed > 0)
   console.log(`To see it again: npm run test:faults -- ${values.long ? '--long ' : ''}--seed ${seed}`);
 console.log(`${counts.passed} passed, ${failed} failed`);
