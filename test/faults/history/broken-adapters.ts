@@ -156,8 +156,8 @@ export const BROKEN_ADAPTERS = {
   'ignores-failed-commits': {
     flaw: 'answers as if everything were stored when the commit has failed',
     breaks: ['nothing acknowledged is lost', 'what ended stays ended', 'only expected answers'],
-    mix: { renew: 20, introspect: 3, 'revoke-refresh': 3 },
-    faults: ['cut-connections', 'crash-database', 'cut-connections', 'crash-database', 'cut-connections'],
+    mix: { renew: 20, introspect: 3, 'revoke-refresh': 10, 'use-ended': 5 },
+    faults: ['lose-commits', 'lose-commits', 'lose-commits', 'lose-commits'],
     ignoresCommitErrors: true,
   },
   'acknowledges-too-early': {

@@ -17,6 +17,7 @@ const SHRINKING_RUNS = 15;
 const EVERY_FAULT: FaultKind[] = [
   'kill-server',
   'cut-connections',
+  'lose-replies',
   'lose-commits',
   'stall-database',
   'crash-database',

@@ -42,6 +42,8 @@ export function createNemesis(target: Target, recorder: Recorder, faults: readon
     async settle() {
       waiting.length = 0;
       await running;
+      target.proxy.loseReplies(0);
+      target.proxy.loseCommits(0);
     },
   };
 }
@@ -61,8 +63,11 @@ const FAULTS: Record<FaultKind, (target: Target, server: number) => Promise<void
   async 'cut-connections'({ proxy }) {
     proxy.cut();
   },
-  async 'lose-commits'({ proxy }) {
+  async 'lose-replies'({ proxy }) {
     proxy.loseReplies(LOST_COMMITS);
+  },
+  async 'lose-commits'({ proxy }) {
+    proxy.loseCommits(LOST_COMMITS);
   },
   async 'stall-database'({ proxy }) {
     proxy.stall();

@@ -46,6 +46,9 @@ export type FaultKind =
   | 'kill-server'
   | 'freeze-server'
   | 'cut-connections'
+  /** Commits are carried out, and nobody hears of it. */
+  | 'lose-replies'
+  /** Commits do not get through. */
   | 'lose-commits'
   | 'stall-database'
   | 'crash-database';

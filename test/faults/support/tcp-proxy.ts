@@ -5,7 +5,7 @@ import { createStatementReader } from './postgres-messages.ts';
 
 /**
  * A TCP proxy between the servers and their database that does what networks and databases do: stall,
- * cut, refuse, delay, and lose the reply to a commit. All of it is switched while it runs.
+ * cut, refuse, delay, and lose a commit or the reply to one. All of it is switched while it runs.
  */
 export interface TcpProxy {
   port: number;
@@ -28,6 +28,8 @@ export interface TcpProxy {
    * @param statements is matched with a statement, and within a transaction with all of them from `BEGIN` on
    */
   loseReplies(count: number, how?: 'reset' | 'silence', statements?: RegExp): void;
+  /** The next commits of transactions do not reach the server: their connections are reset instead. */
+  loseCommits(count: number): void;
   /** How many replies were lost so far. */
   lostReplies(): number;
   /** New connections go elsewhere. */
@@ -56,6 +58,7 @@ export async function startTcpProxy(target: Upstream): Promise<TcpProxy> {
   let stalled: Direction | 'both' | undefined;
   let delayMs = 0;
   let toLose = { count: 0, how: 'reset', statements: COMMIT };
+  let commitsToLose = 0;
   let lost = 0;
 
   const server = createServer({ allowHalfOpen: true, noDelay: true }, open);
@@ -81,6 +84,11 @@ export async function startTcpProxy(target: Upstream): Promise<TcpProxy> {
       for (const statement of reader.read(chunk)) {
         const soFar = [...transaction, statement];
         transaction = BEGIN.test(soFar[0] ?? '') && !END.test(statement) ? soFar : [];
+        if (commitsToLose > 0 && COMMIT.test(soFar.join('\n'))) {
+          commitsToLose -= 1;
+          reset(client, database);
+          return false;
+        }
         if (toLose.count === 0 || !toLose.statements.test(soFar.join('\n'))) continue;
         toLose.count -= 1;
         reply = 'is awaited';
@@ -171,6 +179,9 @@ export async function startTcpProxy(target: Upstream): Promise<TcpProxy> {
     },
     loseReplies(count, how = 'reset', statements = COMMIT) {
       toLose = { count, how, statements };
+    },
+    loseCommits(count) {
+      commitsToLose = count;
     },
     lostReplies: () => lost,
     retarget(next) {
