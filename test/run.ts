@@ -96,7 +96,10 @@ async function runAll(): Promise<TestCounts> {
     [alone, []],
   ] as const) {
     if (group.length === 0 || interrupted) continue;
-    const { passed, failed, failures } = await runMocha([...parallel, ...options, ...group], { environment, scratch });
+    const { passed, failed, failures } = await runMocha([...parallel, ...options, ...group], {
+      environment,
+      scratch,
+    });
     total.passed += passed;
     total.failed += failed;
     total.failures.push(...failures);

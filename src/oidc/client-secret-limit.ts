@@ -20,6 +20,15 @@ class TooManySecrets extends errors.OIDCProviderError {
   }
 }
 
+interface Attempt {
+  tenantId: string;
+  clientId: string;
+  ip: string | undefined;
+}
+
+const clientOf = ({ tenantId, clientId }: Attempt): string => `${tenantId} ${clientId}`;
+const placeOf = (attempt: Attempt): string => `${clientOf(attempt)} ${networkOf(attempt.ip ?? '')}`;
+
 const KNOWN_MS = 3_600_000;
 const MOST_KNOWN = 10_000;
 
@@ -35,18 +44,19 @@ export function createClientSecretLimit({
   const limit = { name: 'client', perMinute: perMinute ?? Number.POSITIVE_INFINITY };
 
   return {
+    /** Whether wrong secrets from there are not counted: there is no limit, or the client is at home there. */
+    countsNothing(attempt: Attempt): boolean {
+      return perMinute === undefined || known.has(placeOf(attempt));
+    },
+
     /**
      * @returns what `isRight` returned
      * @throws an error of the engine with 429 when too many were wrong, without having compared
      */
-    async compare(
-      { tenantId, clientId, ip = '' }: { tenantId: string; clientId: string; ip: string | undefined },
-      isRight: () => boolean,
-    ): Promise<boolean> {
-      const client = `${tenantId} ${clientId}`;
-      const place = `${client} ${networkOf(ip)}`;
-      if (perMinute === undefined || known.has(place)) return isRight();
+    async compare(attempt: Attempt, isRight: () => boolean): Promise<boolean> {
+      if (this.countsNothing(attempt)) return isRight();
 
+      const client = clientOf(attempt);
       const { isAllowed, resetSeconds } = limiter.enter(limit, client);
       if (!isAllowed) {
         rateLimitings.record({ limit: limit.name });
@@ -55,7 +65,7 @@ export function createClientSecretLimit({
       }
       const matches = isRight();
       limiter.leave(limit, client, !matches);
-      if (matches) known.set(place, true);
+      if (matches) known.set(placeOf(attempt), true);
       return matches;
     },
   };

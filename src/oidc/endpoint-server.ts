@@ -9,6 +9,7 @@ import type { RequestLanguage } from '../i18n/request-language.ts';
 import type { Logger } from '../lib/logger.ts';
 import { networkOf } from '../lib/networks.ts';
 import { AUTHENTICATED_ENDPOINTS } from './configuration/features.ts';
+import { answerDirectly } from './direct-answers/direct-answers.ts';
 import type { ProviderRegistry } from './provider-registry.ts';
 import { locate } from './tenant-state.ts';
 
@@ -71,7 +72,9 @@ export function createEndpointServer({
     }
     // The engine has no notion of tenants; the prefix of this one is cut off.
     req.url = path;
-    withinBudget(() => provider.handle(req, res))
+    withinBudget(async () => {
+      if (!(await answerDirectly(provider, req, res))) await provider.handle(req, res);
+    })
       .catch((err: unknown) => {
         state.log.error({ err }, 'request failed');
         res.destroy();

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import type { TenantProvider } from '../../src/oidc/provider-registry.ts';
 import { startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
 import { createDpopKey } from '../support/dpop.ts';
@@ -25,6 +27,7 @@ interface Asked {
   method?: string;
   headers?: Record<string, string>;
   body?: string;
+  agent?: Agent;
 }
 
 describe('direct answers', () => {
@@ -32,6 +35,7 @@ describe('direct answers', () => {
   let tenant: TestTenant;
   let rp: RelyingParty;
   let api: Machine;
+  let provider: TenantProvider;
   /** Whatever the engine was asked. */
   let engineCalls: number;
   before(async () => {
@@ -53,8 +57,7 @@ describe('direct answers', () => {
     const profile = { name: 'Ada Lovelace', given_name: 'Ada', locale: 'en', phone_number: '+49 30 1' };
     await app.services.users.update(tenant.actor, rp.user.id, { claims: profile });
 
-    const provider = await app.registry.get(tenant.tenant.slug);
-    assert.ok(provider);
+    provider = (await app.registry.get(tenant.tenant.slug)) ?? assert.fail('no provider');
     const { handle } = provider;
     provider.handle = (req, res) => {
       engineCalls += 1;
@@ -138,25 +141,19 @@ describe('direct answers', () => {
           return userinfo((await tokensOf(rp, { authorize: { scope: 'openid', claims } })).access_token);
         },
       ],
-      [
-        'a client that wants it signed',
-        200,
-        async () => {
-          const signed = await createRelyingParty(app, tenant, {
-            metadata: { userinfo_signed_response_alg: 'ES256' },
-          });
-          return userinfo((await tokensOf(signed)).access_token);
-        },
-      ],
       ['another origin', 200, async () => userinfo(await plain(), { origin: 'https://app.example' })],
-      ['a scheme in lower case', 200, async () => ({
-        path: '/userinfo',
-        headers: { authorization: `bearer ${await plain()}` },
-      })],
+      [
+        'a scheme in lower case',
+        200,
+        async () => ({
+          path: '/userinfo',
+          headers: { authorization: `bearer ${await plain()}` },
+        }),
+      ],
       ['a posted question', 200, async () => ({ ...userinfo(await plain()), method: 'POST' })],
       ['a proof of possession', 400, async () => userinfo(await plain(), { dpop: 'none' })],
       ['a token bound to a key', 401, async () => userinfo(await boundToken({ scope: 'openid' }))],
-      ['a token for an API', 401, async () => userinfo(await tokenFor(OPAQUE_API))],
+      ['a token for an API', 403, async () => userinfo(await tokenFor(OPAQUE_API))],
       ['a JWT', 401, async () => userinfo(await tokenFor(API))],
       ['a token without openid', 401, async () => userinfo(await serviceToken())],
       ['an unknown token', 401, async () => userinfo(`at_${'a'.repeat(43)}`)],
@@ -219,6 +216,20 @@ describe('direct answers', () => {
         assert.equal(engineCalls, 1);
       });
     }
+
+    it('leaves to the engine: a client that wants it signed', async () => {
+      const signed = await createRelyingParty(app, tenant);
+      const { access_token: token } = await tokensOf(signed);
+      // What no client can be registered with yet.
+      const client = await provider.provider.Client.find(signed.clientId);
+      Object.assign(client ?? {}, { userinfoSignedResponseAlg: 'ES256' });
+      engineCalls = 0;
+
+      const { headers } = await ask(userinfo(token));
+
+      assert.equal(headers['content-type'], 'application/jwt; charset=utf-8');
+      assert.equal(engineCalls, 1);
+    });
   });
 
   describe('introspection', () => {
@@ -247,7 +258,11 @@ describe('direct answers', () => {
     const plain = async () => (await tokensOf(rp)).access_token;
     const others: [name: string, status: number, asked: () => Promise<Asked>][] = [
       ['a wrong secret', 401, async () => introspection(await plain(), { ...own(), secret: 'wrong' })],
-      ['an unknown client', 401, async () => introspection(await plain(), { clientId: 'nobody', secret: 'a' })],
+      [
+        'an unknown client',
+        401,
+        async () => introspection(await plain(), { clientId: 'nobody', secret: 'a' }),
+      ],
       ['a refresh token', 200, async () => introspection((await tokensOf(rp)).refresh_token, own())],
       ['a token of somebody else', 200, async () => introspection(await plain(), api)],
       ['an unknown token', 200, async () => introspection('at_nothing', own())],
@@ -347,9 +362,14 @@ describe('direct answers', () => {
 
     it('answers many on connections that stay open, whoever answers them', async () => {
       const token = await plain();
+      engineCalls = 0;
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
       const answers: unknown[] = [];
-      for (const asked of [token, 'at_nothing', token, 'at_nothing', token])
-        answers.push((await rp.call('/introspect', { token: asked })).body['active']);
+      for (const asked of [token, 'at_nothing', token, 'at_nothing', token]) {
+        const { text: body } = await ask({ ...introspection(asked, own()), agent });
+        answers.push(JSON.parse(body).active);
+      }
+      agent.destroy();
 
       assert.deepEqual(answers, [true, false, true, false, true]);
       assert.equal(engineCalls, 2);

@@ -191,6 +191,7 @@ describe('which requests go the short way', () => {
           slug === 'known'
             ? ({
                 tenant: { settings: {} },
+                context: { tenant: {} },
                 handle: async (req: IncomingMessage, res: ServerResponse) => {
                   res.statusCode = 401;
                   res.end(`short ${req.url}`);

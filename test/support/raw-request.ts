@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { Agent, IncomingHttpHeaders } from 'node:http';
 
 export interface RawResponse {
   status: number;
@@ -11,6 +11,7 @@ export interface RawResponse {
 /**
  * A request exactly as given: fetch would tidy the path, forbid the Host header and undo the compression.
  * @param origin where to connect; the path is sent as it is
+ * @param options.agent for connections that are kept; without it each request has its own
  */
 export function rawRequest(
   origin: string,
@@ -19,7 +20,8 @@ export function rawRequest(
     method = 'GET',
     headers = {},
     body,
-  }: { method?: string; headers?: Record<string, string>; body?: string } = {},
+    agent = false,
+  }: { method?: string; headers?: Record<string, string>; body?: string; agent?: Agent | false } = {},
 ): Promise<RawResponse> {
   const { hostname, port } = new URL(origin);
   const { promise, resolve, reject } = Promise.withResolvers<RawResponse>();
@@ -30,7 +32,7 @@ export function rawRequest(
       path,
       method,
       headers: { host: `${hostname}:${port}`, ...headers },
-      agent: false,
+      agent,
     },
     (incoming) => {
       const chunks: Buffer[] = [];

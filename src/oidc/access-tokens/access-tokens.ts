@@ -3,6 +3,7 @@ import type { JSONWebKeySet, JWTPayload, JWTVerifyGetKey } from 'jose';
 import { revocationList } from '../adapter/revocation-list.ts';
 import { currentUnitOfWork } from '../adapter/unit-of-work.ts';
 import type { TenantContext } from '../provider-deps.ts';
+import { mayInspect } from './may-inspect.ts';
 
 /**
  * JWT access tokens of this issuer (RFC 9068), verified with the tenant's own keys and looked up in the
@@ -21,10 +22,8 @@ export interface AccessTokenClaims extends JWTPayload {
   roles?: string[];
 }
 
-export function createAccessTokens(
-  { db, tenant, issuer, directory, publishedKeys }: TenantContext,
-  jwks: JSONWebKeySet,
-) {
+export function createAccessTokens(context: TenantContext, jwks: JSONWebKeySet) {
+  const { db, tenant, issuer, publishedKeys } = context;
   const ownKeys = createLocalJWKSet(jwks);
 
   /** A replica that knows a newer key already may have signed it. */
@@ -57,23 +56,15 @@ export function createAccessTokens(
     }
   }
 
-  /** A token is shown to the client it was issued to, and to those who speak for its audience (RFC 7662 §4). */
-  async function mayInspect(claims: AccessTokenClaims, clientId: string): Promise<boolean> {
-    if (claims.client_id === clientId) return true;
-    if (typeof claims.aud !== 'string') return false;
-    const resource = await directory.resource(claims.aud);
-    return resource?.introspectionClientIds.includes(clientId) === true;
-  }
-
   return {
     verify,
 
     /** @returns what introspection tells this client of the token (RFC 7662 §2.2) */
     async inspect(claims: AccessTokenClaims | undefined, clientId: string): Promise<TokenInspection> {
       const inactive = { active: false } as const;
-      if (!claims || !(await mayInspect(claims, clientId))) return inactive;
-      // The client it was issued to is gone or disabled: so is its access.
-      if (!(await directory.client(claims.client_id))) return inactive;
+      if (!claims) return inactive;
+      const token = { clientId: claims.client_id, aud: claims.aud };
+      if (!(await mayInspect(context, clientId, token))) return inactive;
       const reader = (await currentUnitOfWork()?.reader()) ?? db;
       const isHonoured = await revocationList(reader, tenant.id).isHonoured(claims.jti, {
         grantId: claims.grant_id,

@@ -15,7 +15,7 @@ export async function clientOfBasic(
   credentials: string,
   { ip, now }: { ip: string; now: Date },
 ): Promise<Omit<Caller, 'ip' | 'userAgent' | 'correlationId'> | undefined> {
-  const [clientId, secret] = decode(credentials);
+  const [clientId, secret] = decodeBasic(credentials) ?? [];
   if (!clientId || secret === undefined) return undefined;
   const { tenant, directory, clientSecretLimit } = context;
   const client = await directory.client(clientId);
@@ -35,15 +35,19 @@ export async function clientOfBasic(
   };
 }
 
-function decode(credentials: string): string[] {
+/** @returns id and secret; undefined where there is no pair of them */
+export function decodeBasic(credentials: string): [clientId: string, secret: string] | undefined {
   const text = Buffer.from(credentials, 'base64').toString();
   const colon = text.indexOf(':');
-  if (colon < 0 || text.includes('\0')) return [];
+  if (colon < 0 || text.includes('\0')) return undefined;
   try {
-    return [text.slice(0, colon), text.slice(colon + 1)].map((part) =>
-      decodeURIComponent(part.replaceAll('+', '%20')),
-    );
+    return [decodePart(text.slice(0, colon)), decodePart(text.slice(colon + 1))];
   } catch {
-    return [];
+    return undefined;
   }
+}
+
+/** Form-encoded, as RFC 6749 §2.3.1 has it. */
+function decodePart(part: string): string {
+  return decodeURIComponent(part.replaceAll('+', '%20'));
 }

@@ -1,5 +1,4 @@
 import type { Account, Configuration } from 'oidc-provider';
-import type { Db } from '../../db/database.ts';
 import { claimsOf } from '../../users/user-claims.ts';
 import { keepsAccess } from '../../users/user.ts';
 import { userStore } from '../../users/user-store.ts';
@@ -36,22 +35,23 @@ const CLAIMS = {
   iss: null,
 };
 
-/** People as the engine sees them. Who has no access any more does not exist: they must sign in again, or cannot. */
-export function accountsConfiguration({ db, tenant }: TenantContext) {
-  const reader = async (): Promise<Db> => (await currentUnitOfWork()?.reader()) ?? db;
-
+export function accountsConfiguration(context: TenantContext) {
   return {
     claims: CLAIMS,
     scopes: ['openid', 'offline_access'],
 
-    findAccount: (_ctx, id): Promise<Account | undefined> =>
-      guarded(async () => {
-        const known = currentUnitOfWork()?.accounts;
-        const found = known?.has(id)
-          ? known.get(id)
-          : await userStore(await reader(), tenant.id).findWithProfile(id);
-        if (!found || !keepsAccess(found.user)) return undefined;
-        return { accountId: id, claims: async () => ({ sub: id, ...claimsOf(found.user, found.profile) }) };
-      }),
+    findAccount: (_ctx, id) => findAccount(context, id),
   } satisfies Configuration;
+}
+
+/** People as the engine sees them. Who has no access any more does not exist: they must sign in again, or cannot. */
+export function findAccount({ db, tenant }: TenantContext, id: string): Promise<Account | undefined> {
+  return guarded(async () => {
+    const unit = currentUnitOfWork();
+    const found = unit?.accounts.has(id)
+      ? unit.accounts.get(id)
+      : await userStore((await unit?.reader()) ?? db, tenant.id).findWithProfile(id);
+    if (!found || !keepsAccess(found.user)) return undefined;
+    return { accountId: id, claims: async () => ({ sub: id, ...claimsOf(found.user, found.profile) }) };
+  });
 }

@@ -6,6 +6,7 @@ import type {
   RefreshToken,
 } from 'oidc-provider';
 import type { Client } from 'oidc-provider';
+import { mayInspect } from '../access-tokens/may-inspect.ts';
 import type { TenantContext } from '../provider-deps.ts';
 import { clientAssertions } from './client-assertions.ts';
 import { resourceIndicators } from './resources.ts';
@@ -55,7 +56,7 @@ export const PROTOCOL = {
 
 /** Which parts of the protocol are on. */
 export function featuresConfiguration(context: TenantContext) {
-  const { directory, screens, keyRing, tenant } = context;
+  const { screens, keyRing, tenant } = context;
 
   return {
     ...PROTOCOL,
@@ -65,7 +66,18 @@ export function featuresConfiguration(context: TenantContext) {
       externalSigningSupport: { enabled: true, ack: 'experimental-01' },
       claimsParameter: { enabled: true },
       clientCredentials: { enabled: true },
-      introspection: { enabled: true, allowedPolicy: mayIntrospect },
+      introspection: {
+        enabled: true,
+        allowedPolicy: (
+          _ctx: KoaContextWithOIDC,
+          { clientId }: Client,
+          token: AccessToken | ClientCredentials | RefreshToken,
+        ) =>
+          mayInspect(context, clientId, {
+            clientId: String(token.clientId),
+            aud: 'aud' in token ? token.aud : undefined,
+          }),
+      },
       revocation: {
         enabled: true,
         allowedPolicy: (_ctx: KoaContextWithOIDC, client: Client, token: { clientId?: string | undefined }) =>
@@ -92,18 +104,4 @@ export function featuresConfiguration(context: TenantContext) {
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
   } satisfies Configuration;
-
-  /** A token is shown to the client it was issued to, and to those who speak for its audience (RFC 7662 §4). */
-  async function mayIntrospect(
-    _ctx: KoaContextWithOIDC,
-    client: Client,
-    token: AccessToken | ClientCredentials | RefreshToken,
-  ): Promise<boolean> {
-    if (token.clientId === client.clientId) return true;
-    // The client it was issued to is gone or disabled: so is its access. Only grants end by themselves then.
-    if (!(await directory.client(String(token.clientId)))) return false;
-    if (!('aud' in token) || typeof token.aud !== 'string') return false;
-    const resource = await directory.resource(token.aud);
-    return resource?.introspectionClientIds.includes(client.clientId) === true;
-  }
 }

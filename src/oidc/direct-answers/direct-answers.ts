@@ -13,9 +13,23 @@ export type DirectAnswer = (
   req: IncomingMessage,
 ) => Promise<object | undefined>;
 
-const ANSWERS = new Map<string, DirectAnswer>([
-  [`GET ${ROUTES.userinfo}`, userinfoAnswer],
-  [`POST ${ROUTES.introspection}`, introspectionAnswer],
+interface Question {
+  find: DirectAnswer;
+  /** Whether the answer is about the person, who is then read with the token. */
+  asksForAccounts: boolean;
+  /** Headers that pages of other origins may read, of this answer and of the refusals in its place. */
+  exposed: string;
+}
+
+const QUESTIONS = new Map<string, Question>([
+  [
+    `GET ${ROUTES.userinfo}`,
+    { find: userinfoAnswer, asksForAccounts: true, exposed: 'DPoP-Nonce,WWW-Authenticate' },
+  ],
+  [
+    `POST ${ROUTES.introspection}`,
+    { find: introspectionAnswer, asksForAccounts: false, exposed: 'WWW-Authenticate' },
+  ],
 ]);
 
 /**
@@ -28,9 +42,9 @@ export async function answerDirectly(
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<boolean> {
-  const find = ANSWERS.get(`${req.method} ${req.url}`);
+  const question = QUESTIONS.get(`${req.method} ${req.url}`);
   // The engine knows which origins may read the answer.
-  if (!find || req.headers.origin !== undefined) return false;
+  if (!question || req.headers.origin !== undefined) return false;
 
   const { db, tenant } = tenantProvider.context;
   let answer: object | undefined;
@@ -39,11 +53,11 @@ export async function answerDirectly(
       {
         db,
         kind: 'read',
-        asksForAccounts: find === userinfoAnswer,
+        asksForAccounts: question.asksForAccounts,
         actor: () => anonymousActor({ req }, tenant.id),
       },
       async () => {
-        answer = await find(tenantProvider, req);
+        answer = await question.find(tenantProvider, req);
         return false;
       },
     );
@@ -56,6 +70,8 @@ export async function answerDirectly(
   const body = JSON.stringify(answer);
   res.writeHead(200, {
     vary: 'Origin',
+    'access-control-allow-origin': '*',
+    'access-control-expose-headers': question.exposed,
     'cache-control': 'no-store',
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(body),

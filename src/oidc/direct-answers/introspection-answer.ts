@@ -15,7 +15,7 @@ const PARAMETERS = new Set(['token', 'token_type_hint']);
 
 /** What a client that proves itself in the header learns of an active opaque or JWT access token (RFC 7662 §2). */
 export const introspectionAnswer: DirectAnswer = async (tenantProvider, req) => {
-  const form = peekForm(req);
+  const form = await peekForm(req);
   const token = form?.['token'];
   if (!form || typeof token !== 'string' || Object.keys(form).some((name) => !PARAMETERS.has(name)))
     return undefined;
