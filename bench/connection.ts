@@ -1,7 +1,13 @@
-import { Client } from 'undici';
-import type { IncomingHttpHeaders } from 'undici/types/header.js';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { readAnswer } from './answer.ts';
+import type { Answer } from './answer.ts';
 
-/** One keep-alive connection, one request at a time on it. */
+/**
+ * One keep-alive connection, one request at a time on it. It shares the cores with the servers that are
+ * measured, so it does nothing that no row needs: no pool, no streams, no compression (none is asked for).
+ */
 export interface Connection {
   request(request: Request): Promise<Answer>;
   /** So far. */
@@ -17,46 +23,75 @@ export interface Request {
   body?: string;
 }
 
-export interface Answer {
-  status: number;
-  headers: IncomingHttpHeaders;
-  body: string;
+interface Waiting {
+  resolve(answer: Answer): void;
+  reject(err: Error): void;
 }
 
-const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
-
+/** @param origin `http:`, with an address instead of a name */
 export function openConnection(origin: string): Connection {
-  const client = new Client(origin, { pipelining: 1 });
+  const { hostname, port, host } = new URL(origin);
+  let socket: Socket | undefined;
+  let waiting: Waiting | undefined;
+  let received: Buffer | undefined;
   let count = 0;
+
+  /** The server may have ended an idle connection. */
+  function open(): Socket {
+    if (socket?.writable) return socket;
+    const opened = connect({ host: hostname, port: Number(port), noDelay: true });
+    opened.on('data', (chunk) => take(chunk));
+    opened.on('error', (err) => fail(err));
+    opened.on('close', () => {
+      if (socket === opened) fail(new Error('the server closed the connection'));
+    });
+    socket = opened;
+    received = undefined;
+    return opened;
+  }
+
+  function take(chunk: Buffer): void {
+    received = received ? Buffer.concat([received, chunk]) : chunk;
+    try {
+      const answer = readAnswer(received);
+      if (!answer) return;
+      received = undefined;
+      const asking = waiting;
+      waiting = undefined;
+      asking?.resolve(answer);
+    } catch (err) {
+      socket?.destroy(err as Error);
+    }
+  }
+
+  function fail(err: Error): void {
+    const asking = waiting;
+    waiting = undefined;
+    asking?.reject(err);
+  }
+
   return {
-    async request({ method, path, headers, body }) {
+    request(request) {
+      if (waiting) throw new Error('the connection is busy');
       count += 1;
-      const answer = await client.request({
-        method,
-        path,
-        headers: { ...(body !== undefined && FORM), ...headers },
-        body: body ?? null,
+      return new Promise((resolve, reject) => {
+        waiting = { resolve, reject };
+        open().write(textOf(request, host));
       });
-      return { status: answer.statusCode, headers: answer.headers, body: await answer.body.text() };
     },
     requests: () => count,
-    close: () => client.close(),
+    async close() {
+      if (!socket || socket.closed) return;
+      socket.destroy();
+      await once(socket, 'close');
+    },
   };
 }
 
-/** @throws with the answer, unless it has this status */
-export function expectStatus(answer: Answer, status: number, what: string): Answer {
-  if (answer.status === status) return answer;
-  throw new UnexpectedAnswer(what, answer);
-}
-
-export class UnexpectedAnswer extends Error {
-  readonly status: number;
-
-  constructor(what: string, { status, headers, body }: Answer) {
-    const location = headers.location === undefined ? '' : ` to ${String(headers.location)}`;
-    super(`${what}: unexpected answer ${status}${location}: ${body.slice(0, 500)}`);
-    this.name = 'UnexpectedAnswer';
-    this.status = status;
-  }
+function textOf({ method, path, headers, body }: Request, host: string): string {
+  let text = `${method} ${path} HTTP/1.1\r\nhost: ${host}\r\n`;
+  for (const name in headers) text += `${name}: ${headers[name]}\r\n`;
+  if (body === undefined) return `${text}\r\n`;
+  if (headers?.['content-type'] === undefined) text += 'content-type: application/x-www-form-urlencoded\r\n';
+  return `${text}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 }

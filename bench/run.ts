@@ -10,10 +10,9 @@ import type { Server } from './measure.ts';
 import { hashesPerSecond } from './password-hash.ts';
 import { printReport, printStatements, SERVERS } from './report.ts';
 import type { RowReport, RunReport, ServerName } from './report.ts';
-import { ROWS } from './rows/all.ts';
+import { ROWS, selectRows } from './rows/all.ts';
 import { runAndCleanUp } from './run-and-clean-up.ts';
 import type { Undo } from './run-and-clean-up.ts';
-import type { Row } from './rows/row.ts';
 import { startServerProcess } from './server-process.ts';
 import type { ServerProcess } from './server-process.ts';
 import { soak } from './soak.ts';
@@ -65,7 +64,8 @@ if (values.help) console.log(USAGE);
 else await runAndCleanUp(undo, values.start ? runStart : values.soak === undefined ? run : runSoak);
 
 async function run(): Promise<void> {
-  const rows = selectRows(positionals);
+  const { rows, unknown } = selectRows(positionals);
+  if (unknown.length > 0) throw new Error(`There is no row ${unknown.join(', ')}.\n\n${USAGE}`);
   const names = SERVERS.filter((name) => values.only === undefined || values.only === name);
   if (names.length === 0) throw new Error(`--only takes ${SERVERS.join(' or ')}`);
   const load = { seconds: positive('seconds'), warmUpSeconds: positive('warm-up') };
@@ -175,14 +175,6 @@ async function gatehouseEnvironment(): Promise<NodeJS.ProcessEnv> {
 
 function passwordHashers(): number {
   return Number(process.env['GATEHOUSE_PASSWORD_HASHERS'] ?? availableParallelism());
-}
-
-function selectRows(wanted: readonly string[]): readonly Row[] {
-  for (const name of wanted) {
-    if (!ROWS.some((row) => row.name.startsWith(name)))
-      throw new Error(`There is no row ${name}.\n\n${USAGE}`);
-  }
-  return wanted.length === 0 ? ROWS : ROWS.filter((row) => wanted.some((name) => row.name.startsWith(name)));
 }
 
 function describeRun(

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { openConnection, UnexpectedAnswer } from './connection.ts';
+import { UnexpectedAnswer } from './answer.ts';
+import { openConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { drive } from './driver.ts';
 import type { Operation } from './driver.ts';

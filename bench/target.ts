@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { expectStatus, openConnection, UnexpectedAnswer } from './connection.ts';
-import type { Answer, Connection, Request } from './connection.ts';
+import { expectStatus, UnexpectedAnswer } from './answer.ts';
+import { openConnection } from './connection.ts';
+import type { Answer } from './answer.ts';
+import type { Connection, Request } from './connection.ts';
 import { createCookieJar } from './cookie-jar.ts';
 import type { CookieJar } from './cookie-jar.ts';
 import { REDIRECT_URI } from './fixtures.ts';
@@ -96,7 +98,7 @@ export async function authorize(
   let request: Request = { method: 'GET', path };
   for (let steps = 0; steps < MAX_STEPS; steps += 1) {
     const answer = await browse(connection, jar, request);
-    const location = String(answer.headers.location ?? '');
+    const location = answer.headers.get('location') ?? '';
     if (location.startsWith(REDIRECT_URI)) return codeIn(location, answer);
     if (location) request = { method: 'GET', path: pathOf(location) };
     else if (person && answer.status === 200) request = fillIn(answer, person);
@@ -105,14 +107,19 @@ export async function authorize(
   throw new Error(`no end after ${MAX_STEPS} steps, at ${request.path}`);
 }
 
-/** Signs in with a fresh browser. */
+/** @param jar of the browser; by default a new one */
 export async function signIn(
   connection: Connection,
   path: string,
   person: { email: string; password: string },
+  jar = createCookieJar(),
 ): Promise<{ code: string; jar: CookieJar }> {
-  const jar = createCookieJar();
   return { code: await authorize(connection, jar, path, person), jar };
+}
+
+/** The browser as it is when the person comes back after the session's end: it knows the account, and nothing else. */
+export function returning(jar: CookieJar): CookieJar {
+  return jar.only(/_accounts/);
 }
 
 /** Redeems a code, or anything else, at the token endpoint. */
@@ -152,28 +159,45 @@ function codeIn(location: string, answer: Answer): string {
 }
 
 function pathOf(location: string): string {
-  const { pathname, search } = new URL(location, 'http://host');
+  if (location.startsWith('/')) return location;
+  const { pathname, search } = new URL(location);
   return pathname + search;
 }
 
+const INPUT = /<input\b([^>]*)>/g;
+const NAME = /\bname="([^"]*)"/;
+const VALUE = /\bvalue="([^"]*)"/;
+const ACTION = /\baction="([^"]*)"/;
+/** Of the forms that ask who it is: the address, the password, or which of the accounts that the browser knows. */
+const ASKED = ['username', 'password', 'account'];
+
 /** The page's form that asks who it is, with its hidden fields. */
 function fillIn(answer: Answer, { email, password }: { email: string; password: string }): Request {
-  for (const [, attributes = '', content = ''] of answer.body.matchAll(/<form\b([^>]*)>(.*?)<\/form>/gs)) {
-    const inputs = [...content.matchAll(/<input\b([^>]*)>/g)].map(([, input = '']) => input);
-    const fields = inputs.map((input) => [attribute(input, 'name'), attribute(input, 'value')] as const);
-    const names = fields.map(([name]) => name);
-    if (!names.includes('username') && !names.includes('password')) continue;
-    const body = form({
-      ...Object.fromEntries(fields),
-      username: email,
-      ...(names.includes('password') && { password }),
-    });
-    return { method: 'POST', path: pathOf(attribute(attributes, 'action')), body };
+  for (const form of formsIn(answer.body)) {
+    const fields = new Map<string, string>();
+    for (const [, input = ''] of form.matchAll(INPUT))
+      fields.set(attribute(input, NAME), attribute(input, VALUE));
+    if (!ASKED.some((name) => fields.has(name))) continue;
+    if (fields.has('username')) fields.set('username', email);
+    if (fields.has('password')) fields.set('password', password);
+    const body = new URLSearchParams([...fields]).toString();
+    return { method: 'POST', path: pathOf(attribute(form, ACTION)), body };
   }
   throw new UnexpectedAnswer('a page without a form for signing in', answer);
 }
 
-function attribute(text: string, name: string): string {
-  const value = new RegExp(`\\b${name}="([^"]*)"`).exec(text)?.[1] ?? '';
-  return value.replaceAll('&#34;', '"').replaceAll('&#39;', "'").replaceAll('&amp;', '&');
+function* formsIn(html: string): Generator<string> {
+  for (let start = html.indexOf('<form'); start !== -1; start = html.indexOf('<form', start + 1)) {
+    const end = html.indexOf('</form>', start);
+    if (end !== -1) yield html.slice(start, end);
+  }
+}
+
+function attribute(text: string, pattern: RegExp): string {
+  const value = pattern.exec(text)?.[1] ?? '';
+  return value.includes('&') ? unescaped(value) : value;
+}
+
+function unescaped(html: string): string {
+  return html.replaceAll('&#34;', '"').replaceAll('&#39;', "'").replaceAll('&amp;', '&');
 }

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { createBenchDatabase } from '../bench-database.ts';
 import { measure } from '../measure.ts';
 import type { Result, Server } from '../measure.ts';
-import { ROWS } from '../rows/all.ts';
+import { ROWS, selectRows } from '../rows/all.ts';
 import { runAndCleanUp } from '../run-and-clean-up.ts';
 import type { Undo } from '../run-and-clean-up.ts';
 import { startServerProcess } from '../server-process.ts';
@@ -52,10 +52,8 @@ if (values.help) console.log(USAGE);
 else await runAndCleanUp(undo, run);
 
 async function run(): Promise<void> {
-  const rows = ROWS.filter(
-    ({ name }) => positionals.length === 0 || positionals.some((wanted) => name.startsWith(wanted)),
-  );
-  if (rows.length === 0) throw new Error(USAGE);
+  const { rows, unknown } = selectRows(positionals);
+  if (unknown.length > 0) throw new Error(`There is no row ${unknown.join(', ')}.\n\n${USAGE}`);
   const load = { seconds: positive('seconds'), warmUpSeconds: positive('warm-up') };
   const roundCount = positive('rounds');
   const sizes = values.users.split(',').map(Number);

@@ -1,5 +1,5 @@
 import { RESOURCES, SCOPE } from '../fixtures.ts';
-import { expectStatus, UnexpectedAnswer } from '../connection.ts';
+import { expectStatus, UnexpectedAnswer } from '../answer.ts';
 import type { Connection } from '../connection.ts';
 import { authorizationPath, basicAuth, redemption, signIn, tokenRequest } from '../target.ts';
 import type { Target, Tokens } from '../target.ts';

@@ -1,4 +1,4 @@
-import { expectStatus, UnexpectedAnswer } from '../connection.ts';
+import { expectStatus, UnexpectedAnswer } from '../answer.ts';
 import type { Target } from '../target.ts';
 import { WORKERS } from './row.ts';
 import type { Row } from './row.ts';

@@ -1,13 +1,41 @@
-import { authorizationPath, signIn } from '../target.ts';
+import type { CookieJar } from '../cookie-jar.ts';
+import { authorizationPath, returning, signIn } from '../target.ts';
 import { personOf } from './row.ts';
 import type { Row } from './row.ts';
 
 const WORKERS = 8;
+/** Of each worker, in turn. */
+const MOST_BROWSERS = 32;
 
-/** A new browser and person each time, every page and form of the way, up to the code. Bare checks no password. */
+/** Every page and form of the way, up to the code, in a browser that knows the person's account. Bare checks no password. */
 export const passwordSignIn: Row = {
   name: 'sign-in',
   workers: WORKERS,
+  bound: 'password hash',
+  async prepare(target, connection, worker) {
+    const path = authorizationPath(target, { scope: 'openid email' });
+    const count = Math.max(1, Math.min(MOST_BROWSERS, Math.floor(target.users.length / WORKERS)));
+    const browsers: { person: ReturnType<typeof personOf>; known: CookieJar }[] = [];
+    for (let index = 0; index < count; index += 1) {
+      const person = personOf(target, worker + index * WORKERS);
+      const { jar } = await signIn(connection, path, person);
+      browsers.push({ person, known: returning(jar) });
+    }
+    let turn = 0;
+    return async () => {
+      const browser = browsers[turn % count];
+      if (!browser) throw new Error('there is no browser');
+      await signIn(connection, path, browser.person, returning(browser.known));
+      turn += 1;
+    };
+  },
+};
+
+/** The same in a new browser each time, of which the account's owner is told by mail. */
+export const newDeviceSignIn: Row = {
+  name: 'sign-in-new-device',
+  workers: WORKERS,
+  only: 'gatehouse',
   bound: 'password hash',
   async prepare(target, connection, worker) {
     const path = authorizationPath(target, { scope: 'openid email' });

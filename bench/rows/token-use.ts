@@ -1,4 +1,4 @@
-import { expectStatus, UnexpectedAnswer } from '../connection.ts';
+import { expectStatus, UnexpectedAnswer } from '../answer.ts';
 import type { Connection } from '../connection.ts';
 import { authorizationPath, basicAuth, form, redemption, signIn, tokenRequest } from '../target.ts';
 import type { Target } from '../target.ts';

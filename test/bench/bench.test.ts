@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readAnswer } from '../../bench/answer.ts';
 import { openConnection } from '../../bench/connection.ts';
 import { createCookieJar } from '../../bench/cookie-jar.ts';
 import { cpuSecondsOf } from '../../bench/cpu-time.ts';
@@ -18,7 +19,7 @@ import { startServerProcess } from '../../bench/server-process.ts';
 import type { ServerProcess } from '../../bench/server-process.ts';
 import { describeTarget } from '../../bench/target.ts';
 import { discovery } from '../../bench/rows/documents.ts';
-import { ROWS } from '../../bench/rows/all.ts';
+import { ROWS, selectRows } from '../../bench/rows/all.ts';
 import { findShared } from '../../src/db/shared-read.ts';
 import { newId } from '../../src/lib/ids.ts';
 import { migratedDatabase } from '../support/database.ts';
@@ -169,6 +170,26 @@ describe('bench against a server', () => {
     );
   });
 
+  it('fails when the server gives up in the middle of an answer, and goes on with another connection', async () => {
+    const [answer] = server.listeners('request') as Parameters<Server['on']>[1][];
+    server.removeAllListeners('request');
+    server.once('request', (_request, response) => {
+      response.writeHead(200, { 'content-length': 100 }).write('not all of it');
+      setImmediate(() => {
+        server.on('request', answer ?? assert.fail);
+        response.destroy();
+      });
+    });
+    const connection = openConnection(origin);
+
+    await assert.rejects(connection.request({ method: 'GET', path: '/' }), /closed the connection/);
+    const { status } = await connection.request({ method: 'GET', path: '/' });
+    await connection.close();
+
+    assert.equal(status, 200);
+    assert.equal(connection.requests(), 2);
+  });
+
   it('fails when there is no server any more', async () => {
     const connection = openConnection('http://127.0.0.1:9');
 
@@ -197,10 +218,38 @@ describe('bench meters', () => {
     assert.equal(cpuSecondsOf([pid]), 0);
   });
 
+  it('reads an answer when all of its bytes are there', () => {
+    const head = 'HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nX-A: b\r\nSET-COOKIE: c=2\r\nContent-Length: 3';
+    const bytes = Buffer.from(`${head}\r\n\r\n\u00e4!`);
+
+    const answer = readAnswer(bytes);
+
+    for (let length = 0; length < bytes.length; length += 1)
+      assert.equal(readAnswer(bytes.subarray(0, length)), undefined);
+    assert.equal(answer?.status, 200);
+    assert.equal(answer.body, '\u00e4!');
+    assert.deepEqual(answer.headers.getAll('set-cookie'), ['a=1', 'c=2']);
+    assert.equal(answer.headers.get('cookie'), undefined);
+  });
+
+  it('reads an answer that has no body, and refuses one of unknown length', () => {
+    assert.equal(readAnswer(Buffer.from('HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n'))?.body, '');
+    assert.throws(() => readAnswer(Buffer.from('HTTP/1.1 200 OK\r\nX: y\r\n\r\n')), /length/);
+    assert.throws(() => readAnswer(Buffer.from('SSH-2.0\r\ncontent-length: 0\r\n\r\n')), /length/);
+  });
+
+  it('takes a name for that row alone, and the beginning of names for all of theirs', () => {
+    const names = (...wanted: string[]) => selectRows(wanted).rows.map(({ name }) => name);
+
+    assert.deepEqual(names('sign-in', 'jw'), ['jwks', 'sign-in']);
+    assert.deepEqual(names('sign-'), ['sign-in', 'sign-in-new-device']);
+    assert.equal(names().length, ROWS.length);
+    assert.deepEqual(selectRows(['sign-in', 'sign-up']).unknown, ['sign-up']);
+  });
+
   it('keeps cookies by name and path, and drops the expired ones', () => {
     const jar = createCookieJar();
-    const take = (...lines: string[]) =>
-      jar.take({ status: 200, headers: { 'set-cookie': lines }, body: '' });
+    const take = (...lines: string[]) => jar.take({ headers: { get: () => undefined, getAll: () => lines } });
 
     take('session=1; path=/; httponly', 'step=a; path=/interaction/x', 'step=b; path=/interaction/y');
     take('session=2; path=/', 'step=; path=/interaction/y; expires=Thu, 01 Jan 1970 00:00:00 GMT');
@@ -209,6 +258,7 @@ describe('bench meters', () => {
     assert.equal(jar.header('/interaction/x/login'), 'session=2; step=a');
     assert.equal(jar.header('/interaction/y'), 'session=2');
     assert.equal(jar.header('/interaction/xyz'), 'session=2');
+    assert.equal(jar.only(/^st/).header('/interaction/x'), 'step=a');
   });
 
   it('prints ratios of Gatehouse to bare', () => {
