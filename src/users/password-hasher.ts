@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, randomBytes, timingSafeEqual } from 'node:crypto';
 import { hashRaw } from '@node-rs/argon2';
 import type { KeyRing } from '../lib/key-ring.ts';
 import { passwordError, unacceptablePassword } from './password-errors.ts';
@@ -190,7 +190,7 @@ function isOwnCost({ memoryKib, passes, lanes }: Argon2Parameters): boolean {
 }
 
 function peppered(pepper: Buffer, output: Buffer): Buffer {
-  return createHmac('sha256', pepper).update(output).digest();
+  return createHmac('sha256', createSecretKey(pepper)).update(output).digest();
 }
 
 function pepperOf(peppers: KeyRing, id: string): Buffer {
