@@ -54,24 +54,23 @@ export async function loadInteraction(
   const { db, tenant, sealer, mountPath } = context;
 
   const uid = String(ctx['params'].uid);
-  const found = await guarded(() => readInteraction(db, tenant.id, uid));
+  const knownAccounts = createKnownAccounts(context, { now });
+  const remembered = knownAccounts.read(ctx);
+  const rememberedIds = remembered.map(({ id }) => id);
+  const found = await guarded(() => readInteraction(db, tenant.id, uid, rememberedIds));
   const interaction = await interactionOf(ctx, uid, found?.stored);
   if (!found || interaction.uid !== uid) throw new errors.SessionNotFound('interaction session not found');
 
   ctx.state.language.learn({ uiLocales: textOf(interaction.params['ui_locales']) });
 
   const clientId = String(interaction.params['client_id']);
-  const users = userStore(db, tenant.id);
-  const knownAccounts = createKnownAccounts(context, { now });
 
   return guarded(async () => {
     const client = await context.directory.client(clientId);
     const accountId = interaction.session?.accountId;
-    const remembered = knownAccounts.read(ctx);
-    const people = await users.findAll([
-      ...(accountId === undefined ? [] : [accountId]),
-      ...remembered.map(({ id }) => id),
-    ]);
+    const isStranger = accountId !== undefined && !rememberedIds.includes(accountId);
+    const signedIn = isStranger ? await userStore(db, tenant.id).findWithProfile(accountId) : undefined;
+    const people = [...found.people, ...(signedIn ? [signedIn] : [])];
     const personOf = (id: string) => people.find(({ user }) => user.id === id && keepsAccess(user));
     const inSession = accountId === undefined ? undefined : personOf(accountId);
     const sessionUser = inSession?.user;
@@ -81,7 +80,7 @@ export async function loadInteraction(
     });
     const known = knownPeople.map(({ user, lastUsedAt }) => ({ user, lastUsedAt }));
     // Whoever signed out here comes back to pages in the same language.
-    ctx.state.language.learn({ account: (inSession ?? knownPeople[0])?.locale });
+    ctx.state.language.learn({ account: (inSession ?? knownPeople[0])?.profile.claims.locale });
     const demanded = demandedUser(interaction);
     const confirming = demanded === undefined ? sessionUser : undefined;
 

@@ -1,30 +1,53 @@
 import { prepared } from '../db/database.ts';
 import type { Db } from '../db/database.ts';
+import { isId } from '../lib/ids.ts';
+import { ACCOUNT_COLUMNS, toAccount } from '../oidc/adapter/account-read.ts';
+import type { AccountColumns, StoredAccount } from '../oidc/adapter/account-read.ts';
 import type { StoredModel } from '../oidc/adapter/stored-model.ts';
 import { hashId } from '../oidc/adapter/stored-model.ts';
+import { MOST_ACCOUNTS } from './known-accounts.ts';
 import type { SealedLoginState } from './login-state.ts';
 
-/** The engine's interaction and where its sign-in stands, which every screen and every answer needs, in one read. */
+export interface InteractionRead {
+  stored: StoredModel;
+  state: SealedLoginState | undefined;
+  /** In no particular order. */
+  people: StoredAccount[];
+}
+
+type Row = StoredModel & {
+  [Column in keyof SealedLoginState]: SealedLoginState[Column] | null;
+} & AccountColumns;
+
+/**
+ * The engine's interaction and where its sign-in stands, which every screen and every answer needs, in one read.
+ * @param people ids of whom to read along, as many as a browser remembers; one that is no UUID is that of nobody
+ */
 export async function readInteraction(
   db: Db,
   tenantId: string,
   uid: string,
-): Promise<{ stored: StoredModel; state: SealedLoginState | undefined } | undefined> {
-  const { rows } = await prepared<
-    StoredModel & { [Column in keyof SealedLoginState]: SealedLoginState[Column] | null }
-  >(
+  people: readonly string[],
+): Promise<InteractionRead | undefined> {
+  const { rows } = await prepared<Row>(
     db,
     'interaction-read',
     `SELECT i.id_hash, i.payload, i.consumed_at, i.dead_at, i.xmin::text AS version,
-            s.state_sealed, extract(epoch FROM now() - s.created_at)::float8 AS age_seconds
+            s.state_sealed, extract(epoch FROM now() - s.created_at)::float8 AS age_seconds, ${ACCOUNT_COLUMNS}
        FROM oidc_models i
        LEFT JOIN login_states s ON s.tenant_id = i.tenant_id AND s.id_hash = i.id_hash AND s.expires_at > now()
+       LEFT JOIN (SELECT id FROM unnest(?::uuid[]) AS remembered (id) LIMIT ${MOST_ACCOUNTS}) known ON true
+       LEFT JOIN users u ON u.tenant_id = i.tenant_id AND u.id = known.id AND u.deleted_at IS NULL
+       LEFT JOIN user_profiles p ON p.user_id = u.id
       WHERE i.tenant_id = ? AND i.model = 'Interaction' AND i.id_hash = ? AND i.dead_at IS NULL AND i.expires_at > now()`,
-    [tenantId, hashId(uid)],
+    [people.filter(isId), tenantId, hashId(uid)],
   );
   const [row] = rows;
   if (!row) return undefined;
-  const { state_sealed, age_seconds, ...stored } = row;
-  const state = state_sealed !== null && age_seconds !== null ? { state_sealed, age_seconds } : undefined;
-  return { stored, state };
+  const { id_hash, payload, consumed_at, dead_at, version, state_sealed, age_seconds } = row;
+  return {
+    stored: { id_hash, payload, consumed_at, dead_at, ...(version !== undefined && { version }) },
+    state: state_sealed !== null && age_seconds !== null ? { state_sealed, age_seconds } : undefined,
+    people: rows.map(toAccount).filter((account) => account !== undefined),
+  };
 }

@@ -13,7 +13,7 @@ export interface RememberedAccount {
   lastUsedAt: Date;
 }
 
-const MOST_ACCOUNTS = 5;
+export const MOST_ACCOUNTS = 5;
 const KEPT_MS = 365 * 86_400_000;
 
 const cookieSchema = z.array(z.object({ id: z.string(), at: z.number() }));
