@@ -1,5 +1,6 @@
 import { prepared } from '../db/database.ts';
 import type { Db } from '../db/database.ts';
+import { UNHURRIED } from '../db/unhurried.ts';
 
 /**
  * The queries of `attempt_counters`, bound to a tenant. Each decides and counts in one statement, under the
@@ -61,10 +62,7 @@ const countRow = (from: string) => `
 
 const PARAMETERS = `waits AS (SELECT ?::int[] AS w), life AS (SELECT ${seconds('?::float8')} AS kept)`;
 
-// Losing a point given back costs nobody but whoever gets it, and waiting for the disk costs everybody.
-const UNHURRIED = `unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))`;
-
-// Takes: tenant, subject. The window's row is locked before the other one everywhere, or two sign-ins could
+// Losing a point given back costs nobody but whoever gets it. Takes: tenant, subject. The window's row is locked before the other one everywhere, or two sign-ins could
 // wait for each other; whoever reads `done` comes after it.
 const GIVE_BACK_WINDOW = `
   given_back AS (

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { prepared } from '../db/database.ts';
 import type { Db } from '../db/database.ts';
+import { UNHURRIED } from '../db/unhurried.ts';
 import { sha256 } from '../lib/ids.ts';
 import type { Sealer } from '../lib/sealer.ts';
 import { ALL_HOLD } from '../oidc/adapter/deferred-writes.ts';
@@ -75,9 +76,6 @@ export interface SealedLoginState {
   age_seconds: number;
 }
 
-// Losing a step costs whoever took it one more look at a page, and waiting for the disk costs everybody.
-const UNHURRIED = `WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))`;
-
 /** States hold addresses and request parameters, so they are sealed; the interaction's uid is kept as its hash. */
 export function loginStateStore(db: Db, tenantId: string, sealer: Sealer) {
   const placeOf = (hash: Buffer) => `login_states:state_sealed:${hash.toString('hex')}`;
@@ -109,11 +107,12 @@ export function loginStateStore(db: Db, tenantId: string, sealer: Sealer) {
     findWithAge,
     open: (uid: string, { state_sealed }: SealedLoginState): LoginState => open(state_sealed, sha256(uid)),
 
+    /** What is lost costs whoever took the step one more look at a page. */
     async save(uid: string, state: LoginState): Promise<void> {
       await prepared(
         db,
         'login-state-save',
-        `${UNHURRIED} ${INSERT} FROM unhurried ON CONFLICT (tenant_id, id_hash) DO UPDATE SET
+        `WITH ${UNHURRIED} ${INSERT} FROM unhurried ON CONFLICT (tenant_id, id_hash) DO UPDATE SET
            state_sealed = excluded.state_sealed, expires_at = excluded.expires_at, updated_at = now()`,
         rowOf(uid, state),
       );
@@ -122,6 +121,7 @@ export function loginStateStore(db: Db, tenantId: string, sealer: Sealer) {
     /** As a part of what the interaction's request writes. */
     inserted: (uid: string, state: LoginState): StatementPart => ({
       name: '+state',
+      mayBeLost: true,
       sql: `${INSERT} WHERE ${ALL_HOLD}`,
       bindings: rowOf(uid, state),
     }),

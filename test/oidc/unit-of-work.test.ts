@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Knex } from 'knex';
 import { systemActor } from '../../src/http/actor.ts';
+import { ALL_HOLD } from '../../src/oidc/adapter/deferred-writes.ts';
 import { inUnitOfWork } from '../../src/oidc/adapter/unit-of-work.ts';
 import { newTenant, testDatabaseUrl, testDb } from '../support/database.ts';
 import { openTestDatabase } from '../support/test-databases.ts';
@@ -29,4 +30,37 @@ describe('a unit of work', () => {
     const tenant = await other('tenants').where({ id }).first('name');
     assert.notEqual(tenant.name, 'Never confirmed');
   });
+
+  for (const [setting, mayBeLost] of [
+    ['off', [true, true]],
+    ['on', [true, false]],
+  ] as const) {
+    it(`has synchronous_commit ${setting} where ${setting === 'on' ? 'not ' : ''}all it writes may be lost`, async () => {
+      const tenants = await Promise.all(mayBeLost.map(() => newTenant(other)));
+
+      await inUnitOfWork(
+        { db, kind: 'browser', isOptimistic: true, actor: () => systemActor(tenants[0]?.id ?? '') },
+        async ({ deferred }) => {
+          for (const [index, { id }] of tenants.entries()) {
+            deferred.write(id, {
+              name: `${setting} ${index}`,
+              sql: `UPDATE tenants SET name = current_setting('synchronous_commit') WHERE id = ?::uuid AND ${ALL_HOLD}`,
+              bindings: [id],
+              mayBeLost: mayBeLost[index] === true,
+            });
+          }
+          assert.ok(await deferred.run(db));
+          return false;
+        },
+      );
+
+      const names = await other('tenants')
+        .whereIn(
+          'id',
+          tenants.map(({ id }) => id),
+        )
+        .pluck('name');
+      assert.deepEqual(names, [setting, setting]);
+    });
+  }
 });

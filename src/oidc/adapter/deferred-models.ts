@@ -48,6 +48,8 @@ export function inserted(
     name: `+${model}`,
     sql: `${insertOf(model)} WHERE ${ALL_HOLD}`,
     bindings: rowOf(tenantId, model, id, payload, expiresInSeconds),
+    // A sign-in that has just begun begins again.
+    mayBeLost: model === 'Interaction',
   };
 }
 

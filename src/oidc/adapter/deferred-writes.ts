@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import { prepared } from '../../db/database.ts';
 import type { Db } from '../../db/database.ts';
+import { UNHURRIED } from '../../db/unhurried.ts';
 import { sha256 } from '../../lib/ids.ts';
 
 /** A part of one statement; its name stands for its text. */
@@ -10,6 +11,8 @@ export interface StatementPart {
   before?: string | undefined;
   sql: string;
   bindings: readonly Knex.RawBinding[];
+  /** In a crash of the database: nobody waits for the disk where all that is written may be. */
+  mayBeLost?: boolean;
 }
 
 /** The condition of every deferred write. */
@@ -46,9 +49,11 @@ export class DeferredWrites {
     const guards = [...this.#guards.values()];
     const writes = [...this.#writes.values()];
     const holds = guards.map((_, index) => `EXISTS (SELECT 1 FROM guard_${index})`).join(' AND ');
+    const isUnhurried = writes.every(({ mayBeLost }) => mayBeLost);
     const parts = [
+      ...(isUnhurried ? [UNHURRIED] : []),
       ...guards.map(({ sql }, index) => `guard_${index} AS MATERIALIZED (${sql})`),
-      `all_hold AS MATERIALIZED (SELECT 1 ${holds && `WHERE ${holds}`})`,
+      `all_hold AS MATERIALIZED (SELECT 1 ${isUnhurried ? 'FROM unhurried ' : ''}${holds && `WHERE ${holds}`})`,
       ...writes.flatMap(({ before, sql }, index) => [
         ...(before === undefined ? [] : [before]),
         `write_${index} AS (${sql} RETURNING 1)`,
