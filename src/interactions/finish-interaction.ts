@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+import { errors } from 'oidc-provider';
 import type { InteractionResults } from 'oidc-provider';
 import { prepared } from '../db/database.ts';
 import type { Db } from '../db/database.ts';
@@ -8,6 +10,8 @@ import { ALL_HOLD } from '../oidc/adapter/deferred-writes.ts';
 import type { DeferredWrites } from '../oidc/adapter/deferred-writes.ts';
 import { inUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
+import { cookieNames, cookiesConfiguration } from '../oidc/configuration/cookies.ts';
+import { resumeAuthorization } from '../oidc/grants/in-process.ts';
 import { PORTAL_PATH } from '../oidc/extensions/portal-client.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { KEEPS_ACCESS } from '../users/user-row.ts';
@@ -67,7 +71,7 @@ export async function finishLogin(
     data: { client_id: interaction.app.id, amr: methods },
   });
 
-  const returnTo = await finishUnlocked(ctx, interaction, outcome, (deferred) => {
+  const goOn = await finishUnlocked(ctx, interaction, outcome, (deferred) => {
     deferred.guard('account', { name: 'access', sql: STILL_ACTIVE, bindings: [user.tenantId, user.id] });
     deferred.write('event', {
       name: '+event',
@@ -75,9 +79,9 @@ export async function finishLogin(
       bindings: event,
     });
   });
-  if (returnTo !== undefined) return returnTo;
+  if (goOn !== undefined) return goOn;
 
-  return finishInteraction(ctx, interaction, async (trx) => {
+  const settle = async (trx: Db) => {
     const { rowCount } = await prepared(trx, 'interaction-still-active', STILL_ACTIVE, [
       user.tenantId,
       user.id,
@@ -85,7 +89,13 @@ export async function finishLogin(
     if (rowCount !== 1) throw fail('account_closed');
     await prepared(trx, 'record-event', INSERT_EVENT, event);
     return outcome;
-  });
+  };
+  try {
+    return await finishInteraction(ctx, interaction, settle);
+  } catch (err) {
+    if (!(err instanceof errors.SessionNotFound)) throw err;
+    return finishAnew(ctx, interaction, settle);
+  }
 }
 
 /** A browser that remembers the account, or is signed in to it, is nothing to tell of, and costs no query. */
@@ -111,33 +121,84 @@ const STILL_ACTIVE = `SELECT 1 FROM users u
   WHERE u.tenant_id = ?::uuid AND u.id = ?::uuid AND ${KEEPS_ACCESS} FOR SHARE OF u`;
 
 /**
- * The same in one statement, if the interaction is still as this request has read it.
+ * The same in one statement, if the interaction is still as this request has read it: what the engine does when the
+ * browser comes back to it is done at once, and the browser sent where that leads.
  * @param writes adds what goes with the outcome
- * @returns undefined when something is different, and nothing was written
+ * @returns undefined when something is different, or has to be shown to the person, and nothing was written
  */
 async function finishUnlocked(
   ctx: TenantRequestContext,
-  { tenantProvider, interaction, stored }: InteractionContext,
-  outcome: InteractionResults,
+  { tenantProvider, interaction, stored, app, known }: InteractionContext,
+  outcome: InteractionResults & { login: { accountId: string } },
   writes: (deferred: DeferredWrites) => void,
 ): Promise<string | undefined> {
   const { provider, context } = tenantProvider;
   const actor = anonymousActor(ctx, context.tenant.id);
-  const options = { db: context.db, kind: 'browser', isOptimistic: true, actor: () => actor } as const;
-  let returnTo: string | undefined;
+  const options = {
+    db: context.db,
+    kind: 'browser',
+    isOptimistic: true,
+    clientId: app.id,
+    actor: () => actor,
+  } as const;
+  const person = known.find(({ user }) => user.id === outcome.login.accountId);
+  const isRedirected = REDIRECTING.has(interaction.params['response_mode'] ?? 'query');
+  let goOn: string | undefined;
   await guarded(() =>
     inUnitOfWork(options, async (unit) => {
       unit.interactions.set(interaction.uid, stored);
-      const path = await provider.interactionResult(ctx.req, ctx.res, outcome, {
+      if (person) unit.accounts.set(person.user.id, { ...person, roles: undefined });
+      writes(unit.deferred);
+      const returnTo = await provider.interactionResult(ctx.req, ctx.res, outcome, {
         mergeWithLastSubmission: true,
       });
-      writes(unit.deferred);
-      if (await unit.writeDeferred()) returnTo = path;
+      unit.takesRequests = true;
+      const { location, cookies } = isRedirected
+        ? ((await resumeAuthorization(tenantProvider, ctx, interaction.uid)) ?? {})
+        : { location: returnTo };
+      if (location === undefined || !(await unit.writeDeferred())) return false;
+      if (cookies) ctx.set('Set-Cookie', [...cookies]);
+      goOn = location;
       return false;
     }),
   );
+  return goOn;
+}
+
+/** Response modes that end in a redirect; the others are a page of their own. */
+const REDIRECTING = new Set<unknown>(['query', 'fragment']);
+
+/**
+ * An impatient person sends the last answer twice, and the browser waits for the second one alone. By then the first
+ * has ended the interaction; the second was proved as well, and goes on with the interaction under another name.
+ */
+async function finishAnew(
+  ctx: TenantRequestContext,
+  { tenantProvider, interaction }: InteractionContext,
+  result: (trx: Db) => Promise<InteractionResults>,
+): Promise<string> {
+  const { context } = tenantProvider;
+  const actor = anonymousActor(ctx, context.tenant.id);
+  const uid = randomBytes(16).toString('base64url');
+  const returnTo = interaction.returnTo.replace(interaction.uid, uid);
+  await guarded(() =>
+    inUnitOfWork({ db: context.db, kind: 'browser', actor: () => actor }, async (unit) => {
+      const outcome = await result(await unit.transaction());
+      Object.assign(interaction, { uid, returnTo, result: { ...interaction.lastSubmission, ...outcome } });
+      await interaction.save(LIFE_SECONDS);
+      return true;
+    }),
+  );
+  ctx.cookies.set(cookieNames(context).resume, uid, {
+    ...cookiesConfiguration(context).short,
+    path: new URL(returnTo).pathname,
+    maxAge: LIFE_SECONDS * 1000,
+  });
   return returnTo;
 }
+
+/** The browser is sent there at once. */
+const LIFE_SECONDS = 60;
 
 export function finishWithRefusal(
   ctx: TenantRequestContext,

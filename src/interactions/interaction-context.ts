@@ -16,6 +16,7 @@ import { passwordStore } from '../users/password-store.ts';
 import { userStore } from '../users/user-store.ts';
 import { keepsAccess } from '../users/user.ts';
 import type { User } from '../users/user.ts';
+import type { UserProfile } from '../users/user-claims.ts';
 import type { Situation } from './dispatch.ts';
 import { createKnownAccounts } from './known-accounts.ts';
 import { readInteraction } from './interaction-read.ts';
@@ -35,7 +36,7 @@ export interface InteractionContext {
   situation: Situation;
   app: { id: string; name: string };
   sessionUser: User | undefined;
-  known: { user: User; lastUsedAt: Date }[];
+  known: { user: User; profile: UserProfile; lastUsedAt: Date }[];
   knownAccounts: KnownAccounts;
   /** `/interaction/<uid>`, below the tenant's path. */
   basePath: string;
@@ -74,13 +75,12 @@ export async function loadInteraction(
     const personOf = (id: string) => people.find(({ user }) => user.id === id && keepsAccess(user));
     const inSession = accountId === undefined ? undefined : personOf(accountId);
     const sessionUser = inSession?.user;
-    const knownPeople = remembered.flatMap(({ id, lastUsedAt }) => {
+    const known = remembered.flatMap(({ id, lastUsedAt }) => {
       const person = personOf(id);
       return person ? [{ ...person, lastUsedAt }] : [];
     });
-    const known = knownPeople.map(({ user, lastUsedAt }) => ({ user, lastUsedAt }));
     // Whoever signed out here comes back to pages in the same language.
-    ctx.state.language.learn({ account: (inSession ?? knownPeople[0])?.profile.claims.locale });
+    ctx.state.language.learn({ account: (inSession ?? known[0])?.profile.claims.locale });
     const demanded = demandedUser(interaction);
     const confirming = demanded === undefined ? sessionUser : undefined;
 

@@ -18,12 +18,12 @@ describe('the way through a sign-in', () => {
   });
   after(() => app.close());
 
-  const start = async (agent = createUserAgent()) => ({
-    agent,
-    page: await agent.follow(await agent.get(rp.authorizationUrl()), tenant.issuer),
-  });
-  const toPassword = async () => {
-    const { agent, page } = await start();
+  const start = async (params: Record<string, string> = {}) => {
+    const agent = createUserAgent();
+    return { agent, page: await agent.follow(await agent.get(rp.authorizationUrl(params)), tenant.issuer) };
+  };
+  const toPassword = async (params: Record<string, string> = {}) => {
+    const { agent, page } = await start(params);
     const submitted = await agent.submit(page, '/identifier', { username: rp.user.email });
     return { agent, page: await agent.follow(submitted, tenant.issuer) };
   };
@@ -112,13 +112,15 @@ describe('the way through a sign-in', () => {
   });
 
   it('cannot be finished with another browser’s cookies for the way back alone', async () => {
-    const { agent, page } = await toPassword();
+    const { agent, page } = await toPassword({ response_mode: 'form_post' });
     const done = await agent.submit(page, '/password', { password: GOOD_PASSWORD });
     const stranger = createUserAgent();
 
-    const { location } = await stranger.get(done.location ?? '');
+    const { location, body } = await stranger.get(done.location ?? '');
 
+    assert.match(done.location ?? '', /\/authorize\/[\w-]+$/);
     assert.ok(!location?.includes('code='));
+    assert.ok(!body.includes('name="code"'));
   });
 
   it('has no step that can be left out', async () => {

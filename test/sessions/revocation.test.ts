@@ -180,10 +180,8 @@ describe('ending sessions from elsewhere', function () {
       const agent = createUserAgent();
       await rp.signIn(agent);
       const [id = ''] = await idsOf(rp);
-      const form = await agent.follow(
-        await agent.get(rp.authorizationUrl({ prompt: 'login' })),
-        tenant.issuer,
-      );
+      const url = rp.authorizationUrl({ prompt: 'login', response_mode: 'form_post' });
+      const form = await agent.follow(await agent.get(url), tenant.issuer);
       const { location = '' } = await agent.submit(form, '/password', {
         password: 'correct horse battery staple',
       });

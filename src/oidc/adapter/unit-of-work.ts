@@ -35,6 +35,8 @@ export class UnitOfWork {
   readonly deferred = new DeferredWrites();
   /** The optimism was in vain: the request is to be done once more, with locks. */
   needsLocks = false;
+  /** What the engine is asked meanwhile, inside this process, belongs to this unit instead of being one of its own. */
+  takesRequests = false;
   /** Of an authorization request: whose grant to read along with the session. */
   readonly clientId: string | undefined;
   /** Grants and sessions read along with a token, so that the engine's next question costs nothing. */

@@ -50,6 +50,11 @@ export function interactionsConfiguration(context: TenantContext) {
     renderError: async (ctx, out, err) => {
       // Nobody will see an answer: the request is done once more.
       if (err instanceof LocksNeeded) return;
+      const unit = currentUnitOfWork();
+      if (unit?.takesRequests) {
+        unit.needsLocks = true;
+        return;
+      }
       if (err instanceof GrantEnded) repeat(ctx);
       else await screens.error(context, ctx, out, err);
     },

@@ -6,7 +6,7 @@ import { DatabaseError } from 'pg';
 import { isDatabaseUnavailable } from '../../db/database-errors.ts';
 import { settleSession } from '../adapter/session-adapter.ts';
 import { StoreUnavailable } from '../adapter/store-errors.ts';
-import { inUnitOfWork, LocksNeeded } from '../adapter/unit-of-work.ts';
+import { currentUnitOfWork, inUnitOfWork, LocksNeeded } from '../adapter/unit-of-work.ts';
 import type { UnitOfWork, UnitOfWorkKind } from '../adapter/unit-of-work.ts';
 import { ROUTES } from '../configuration/features.ts';
 import type { TenantContext } from '../provider-deps.ts';
@@ -30,6 +30,8 @@ export function unitOfWorkMiddleware(provider: Provider, context: TenantContext)
   const { db, tenant, screens } = context;
 
   return async (ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> => {
+    // Whoever asks from inside the process writes what comes of it, together with what led to it.
+    if (currentUnitOfWork()?.takesRequests) return next();
     const kind = kindOf(ctx.method, ctx.path);
     const isOptimistic = kind === 'browser' && !again.has(ctx.req) && isSimple(ctx);
     const headersBefore = isOptimistic ? { ...ctx.res.getHeaders() } : {};
