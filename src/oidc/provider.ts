@@ -14,6 +14,7 @@ import { tokensConfiguration } from './configuration/tokens.ts';
 import { EngineSigningKey } from './engine-signing-key.ts';
 import { extendClientScopes } from './extensions/client-scopes.ts';
 import { extendClients } from './extensions/clients.ts';
+import { extendContexts } from './extensions/plain-context.ts';
 import { extendReplayDetection } from './extensions/replay-detection.ts';
 import { extendSessionIds } from './extensions/session-ids.ts';
 import { extendTokenIds } from './extensions/token-ids.ts';
@@ -84,5 +85,6 @@ export function buildProvider(
   const published = publicJwks(keys) as JSONWebKeySet;
   provider.use(staleHintMiddleware(context, published));
   provider.use(jwtTokensMiddleware(context, accessTokens));
+  extendContexts(provider);
   return provider;
 }
