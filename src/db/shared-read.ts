@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { prepared } from './database.ts';
 import type { Db } from './database.ts';
 import { withinWaitBudget, withoutWaitBudget } from './wait-budget.ts';
@@ -40,7 +41,10 @@ interface Queue {
 const MOST_UNDER_WAY = 2;
 const MOST_AT_ONCE = 64;
 
-const queues = new WeakMap<Db, Map<string, Queue>>();
+/** Kinds of reads times tenants; one that is forgotten while it is busy finishes alone. */
+const MOST_QUEUES = 1_000;
+
+const queues = new WeakMap<Db, LRUCache<string, Queue>>();
 
 /**
  * @param db within a transaction the read is alone, on the transaction's connection
@@ -73,7 +77,7 @@ function newQuestion(idHash: Buffer): Question {
 
 function queueOf(db: Db, read: RowRead): Queue {
   let ofDb = queues.get(db);
-  if (!ofDb) queues.set(db, (ofDb = new Map<string, Queue>()));
+  if (!ofDb) queues.set(db, (ofDb = new LRUCache<string, Queue>({ max: MOST_QUEUES })));
   const key = `${read.name} ${read.tenantId}`;
   let queue = ofDb.get(key);
   if (!queue) {
@@ -93,9 +97,11 @@ function schedule(db: Db, queue: Queue): void {
 }
 
 async function ask(db: Db, queue: Queue): Promise<void> {
-  const questions = [...queue.waiting].slice(0, MOST_AT_ONCE);
+  const questions = [...queue.waiting];
+  const later = questions.splice(MOST_AT_ONCE);
   if (questions.length === 0) return;
-  for (const [key] of questions) queue.waiting.delete(key);
+  // A new one each time: see src/lib/attendance.ts.
+  queue.waiting = new Map(later);
   queue.underWay += 1;
   if (queue.waiting.size > 0) schedule(db, queue);
 
@@ -107,7 +113,6 @@ async function ask(db: Db, queue: Queue): Promise<void> {
   } finally {
     queue.underWay -= 1;
     if (queue.waiting.size > 0) schedule(db, queue);
-    else if (queue.underWay === 0) queues.get(db)?.delete(`${queue.read.name} ${queue.read.tenantId}`);
   }
 }
 

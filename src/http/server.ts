@@ -4,6 +4,8 @@ import { isIPv6 } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
+import { createAttendance } from '../lib/attendance.ts';
+import type { Attendance } from '../lib/attendance.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { ConnectionLimit } from './connection-limit.ts';
 
@@ -71,7 +73,7 @@ export interface DrainOptions {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { handler, host, log } = options;
   const limits = { ...LIMITS, ...options.limits };
-  const active = new Set<ServerResponse>();
+  const active = createAttendance<ServerResponse>();
   let drained: Promise<void> | undefined;
 
   const server = createServer(
@@ -86,9 +88,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       optimizeEmptyRequests: true,
     },
     (req, res) => {
-      active.add(res);
+      const leave = active.enter(res);
       res.once('close', () => {
-        active.delete(res);
+        leave();
         // A response whose headers had left before draining began leaves its connection open.
         if (drained) setImmediate(() => server.listening || server.closeIdleConnections());
       });
@@ -130,13 +132,13 @@ async function listen(server: Server, { host, port }: ServerOptions): Promise<vo
 
 async function drain(
   server: Server,
-  active: ReadonlySet<ServerResponse>,
+  active: Attendance<ServerResponse>,
   { drainSeconds, until }: ServerOptions & { until: Promise<unknown> },
   log: Logger,
 ): Promise<void> {
-  for (const res of active) announceClose(res);
+  for (const res of active.present()) announceClose(res);
   const deadline = setTimeout(() => {
-    log.warn({ requests: active.size }, 'requests were cut off because draining took too long');
+    log.warn({ requests: active.present().length }, 'requests were cut off because draining took too long');
     server.closeAllConnections();
   }, drainSeconds * 1000);
 
@@ -165,8 +167,8 @@ const REFUSALS: Readonly<Record<string, string>> = {
 };
 
 /** Answers what is not HTTP, or came too slowly, and lets go of the connection whatever the other side does. */
-function refuse(err: NodeJS.ErrnoException, socket: Duplex, active: ReadonlySet<ServerResponse>): void {
-  const answering = [...active].some((res) => res.socket === socket && res.headersSent);
+function refuse(err: NodeJS.ErrnoException, socket: Duplex, active: Attendance<ServerResponse>): void {
+  const answering = active.present().some((res) => res.socket === socket && res.headersSent);
   if (err.code === 'ECONNRESET' || !socket.writable || answering) {
     socket.destroy();
     return;
