@@ -23,7 +23,6 @@ import { createTenantChanges } from './tenants/tenant-changes.ts';
 import { DEFAULT_TENANT_SLUG } from './tenants/tenant.ts';
 import { banner } from './banner.ts';
 import type { DemoOptions } from './demo/demo.ts';
-import { startDemo } from './demo/start-demo.ts';
 import { systemActor } from './http/actor.ts';
 
 export interface RunningGatehouse {
@@ -104,7 +103,7 @@ export async function startGatehouse({
     const tenant = await services.tenants.ensureDefault();
     const files = createPageFiles();
     const demo = config.demo
-      ? await startDemo({
+      ? await (await import('./demo/start-demo.ts')).startDemo({
           config,
           services,
           tenant,

@@ -2,8 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { LookupFunction } from 'node:net';
 import { callbackify } from 'node:util';
-import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
-import type { RequestInit as UndiciRequestInit } from 'undici';
+import type { buildConnector, fetch as undiciFetch, RequestInit as UndiciRequestInit } from 'undici';
 import { createNetworks, isPublicAddress, parseAddress } from './networks.ts';
 import type { Address } from './networks.ts';
 
@@ -56,24 +55,32 @@ export interface SafeFetchOptions {
  */
 export function createSafeFetch(options: SafeFetchOptions): SafeFetch {
   const { allow, timeoutMs = 2500, maxBytes = 256 * 1024, resolve = resolveHost } = options;
-  const dispatcher = new Agent({
-    connect: guardedConnector({ allow, timeoutMs, resolve }),
-    connections: 16,
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
-    maxHeaderSize: 16 * 1024,
-    maxResponseSize: maxBytes,
-  });
+  let loading: ReturnType<typeof load> | undefined;
+
+  /** At the first request, which many installations never make: it takes 4 MB. */
+  async function load() {
+    const { Agent, buildConnector, fetch } = await import('undici');
+    const dispatcher = new Agent({
+      connect: guardedConnector(buildConnector, { allow, timeoutMs, resolve }),
+      connections: 16,
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+      maxHeaderSize: 16 * 1024,
+      maxResponseSize: maxBytes,
+    });
+    return { fetch, dispatcher };
+  }
 
   return async (input, init = {}) => {
     const url = new URL(input);
     if (url.protocol !== 'https:' && url.protocol !== 'http:')
       throw new OutboundError('scheme_refused', url.host);
 
+    const { fetch, dispatcher } = await (loading ??= load());
     const deadline = AbortSignal.timeout(timeoutMs);
     const signal = init.signal ? AbortSignal.any([deadline, init.signal]) : deadline;
     try {
-      const response = await undiciFetch(url.href, {
+      const response = await fetch(url.href, {
         // Nothing else of the caller's: a dispatcher in particular would go past the check of addresses.
         ...outgoing(init),
         redirect: 'manual',
@@ -139,7 +146,10 @@ async function readCapped(
  * the name server (rebinding) is never asked for; checks IP literals, for which no lookup happens; and checks
  * where the socket really ended up.
  */
-function guardedConnector(options: Required<Pick<SafeFetchOptions, 'allow' | 'timeoutMs' | 'resolve'>>) {
+function guardedConnector(
+  build: typeof buildConnector,
+  options: Required<Pick<SafeFetchOptions, 'allow' | 'timeoutMs' | 'resolve'>>,
+) {
   const allowed = createNetworks(options.allow);
 
   const connectorFor = (mayReach: (address: Address) => boolean): buildConnector.connector => {
@@ -147,7 +157,7 @@ function guardedConnector(options: Required<Pick<SafeFetchOptions, 'allow' | 'ti
       const address = parseAddress(text);
       return address !== undefined && mayReach(address);
     };
-    const connect = buildConnector({
+    const connect = build({
       timeout: options.timeoutMs,
       allowH2: false,
       lookup: guardedLookup(options.resolve, mayReachText),

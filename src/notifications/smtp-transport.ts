@@ -1,4 +1,3 @@
-import { createTransport } from 'nodemailer';
 import { MailError } from './mail.ts';
 import type { MailFailure, MailTransport } from './mail.ts';
 import type { SmtpServer } from './smtp-url.ts';
@@ -14,24 +13,31 @@ const ONE_ADDRESS = /^[^\s\p{C}"(),:;<>@[\\\]]{1,64}@[^\s\p{C}"(),:;<>@[\\\]]{1,
 
 /** Sends over SMTP (RFC 5321), encrypted wherever others could listen. */
 export function createSmtpTransport(server: SmtpServer): MailTransport & { verify(): Promise<void> } {
-  const transporter = createTransport({
-    host: server.host,
-    port: server.port,
-    secure: server.tls === 'implicit',
-    requireTLS: server.tls === 'required',
-    ...(server.user === undefined ? {} : { auth: { user: server.user, pass: server.password ?? '' } }),
-    tls: { minVersion: 'TLSv1.2' },
-    connectionTimeout: CONNECT_MS,
-    greetingTimeout: CONNECT_MS,
-    socketTimeout: SILENCE_MS,
-    dnsTimeout: CONNECT_MS,
-    disableFileAccess: true,
-    disableUrlAccess: true,
-  });
+  let loading: ReturnType<typeof load> | undefined;
+
+  /** At the first mail: a process that sends none need not hold the library. */
+  async function load() {
+    const { createTransport } = await import('nodemailer');
+    return createTransport({
+      host: server.host,
+      port: server.port,
+      secure: server.tls === 'implicit',
+      requireTLS: server.tls === 'required',
+      ...(server.user === undefined ? {} : { auth: { user: server.user, pass: server.password ?? '' } }),
+      tls: { minVersion: 'TLSv1.2' },
+      connectionTimeout: CONNECT_MS,
+      greetingTimeout: CONNECT_MS,
+      socketTimeout: SILENCE_MS,
+      dnsTimeout: CONNECT_MS,
+      disableFileAccess: true,
+      disableUrlAccess: true,
+    });
+  }
 
   return {
     /** Connects, encrypts and signs in, and sends nothing. @throws {MailError} */
     async verify() {
+      const transporter = await (loading ??= load());
       await transporter.verify().catch((err: unknown) => {
         throw toMailError(err);
       });
@@ -39,6 +45,7 @@ export function createSmtpTransport(server: SmtpServer): MailTransport & { verif
 
     async send({ from, to, messageId, subject, text, html }) {
       if (!ONE_ADDRESS.test(to) || !ONE_ADDRESS.test(from.address)) throw new MailError('rejected');
+      const transporter = await (loading ??= load());
       try {
         await transporter.sendMail({
           // Address objects, never text: text is parsed, and could hold several.
