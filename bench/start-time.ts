@@ -15,7 +15,7 @@ export interface StartTime {
 }
 
 const LONGEST_START_MS = 60_000;
-const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../bin/serve.mjs', import.meta.url));
 
 /**
  * @param env of the server; its database may be new, since the first start is not counted

@@ -1,7 +1,6 @@
 import cluster from 'node:cluster';
 import { readFileSync } from 'node:fs';
-import { enableCompileCache, flushCompileCache } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { flushCompileCache } from 'node:module';
 import { startPrimary } from './cluster/primary.ts';
 import { sharedMemory } from './cluster/shared-memory.ts';
 import { workerRole } from './cluster/worker.ts';
@@ -13,8 +12,8 @@ import { loadEnvironment } from './load-environment.ts';
 import type { RunningGatehouse } from './start.ts';
 
 /**
- * The server process: configuration in, SIGTERM out. It serves by itself, or is the primary of several
- * workers, or one of those.
+ * The server process, which bin/serve.mjs starts: configuration in, SIGTERM out. It serves by itself, or is
+ * the primary of several workers, or one of those.
  */
 
 function readConfig(): Config {
@@ -25,12 +24,6 @@ function readConfig(): Config {
     process.stderr.write(`${err.message}\n`);
     process.exit(78);
   }
-}
-
-const [major = 0] = process.versions.node.split('.').map(Number);
-if (major < 24) {
-  process.stderr.write(`Gatehouse needs Node.js 24 or later; this is ${process.version}.\n`);
-  process.exit(1);
 }
 
 const config = readConfig();
@@ -57,8 +50,6 @@ let stopping: Promise<void> | undefined;
 const starting: Promise<Running> = isPrimary ? startPrimary({ config, log, env: process.env }) : serve();
 
 async function serve(): Promise<Running> {
-  // Whoever can write there can change the code itself as well; where nobody can, each start compiles anew.
-  enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/gatehouse', import.meta.url)));
   // A primary has no use for what a server loads.
   const { startGatehouse } = await import('./start.ts');
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));

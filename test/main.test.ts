@@ -12,7 +12,7 @@ import { migratedDatabase } from './support/database.ts';
 import type { OwnDatabase } from './support/database.ts';
 import { freePort } from './support/app.ts';
 
-const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../bin/serve.mjs', import.meta.url));
 
 interface Started {
   process: ChildProcess;
@@ -37,8 +37,8 @@ describe('server process', function () {
     await rm(dataDir, { recursive: true });
   });
 
-  function start(env: Record<string, string>): Started {
-    const child = spawn(process.execPath, [MAIN], {
+  function start(env: Record<string, string>, nodeArgs: readonly string[] = []): Started {
+    const child = spawn(process.execPath, [...nodeArgs, MAIN], {
       env: { PATH: process.env['PATH'] ?? '', GATEHOUSE_DATA_DIR: dataDir, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -110,6 +110,20 @@ describe('server process', function () {
     for (const name of ['PUBLIC_URL', 'DATABASE_URL', 'GATEHOUSE_KEYS', 'GATEHOUSE_PEPPERS']) {
       assert.match(server.errors(), new RegExp(`${name}: required in production`));
     }
+  });
+
+  it('needs nothing that reads TypeScript when its files have been read before', async () => {
+    const tellModules = 'process.on("exit", () => console.log(process.moduleLoadList.join()))';
+    const run = async () => {
+      const server = start({ NODE_ENV: 'production', NODE_COMPILE_CACHE: join(dataDir, 'cache') }, [
+        '--import',
+        `data:text/javascript,${tellModules}`,
+      ]);
+      await server.exit;
+      return server.output().includes('amaro');
+    };
+
+    assert.deepEqual([await run(), await run()], [true, false]);
   });
 
   it('says plainly that the database cannot be reached', async () => {

@@ -20,6 +20,6 @@ describe('the memory of workers', () => {
   it('is the same for a process that is alone, when it is started as the readme says', () => {
     const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
-    assert.equal(scripts.start, `node ${workerArguments([]).join(' ')} src/main.ts`);
+    assert.equal(scripts.start, `node ${workerArguments([]).join(' ')} bin/serve.mjs`);
   });
 });

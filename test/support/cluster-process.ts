@@ -26,7 +26,7 @@ export interface ClusterProcess {
 
 // That of the other servers of the tests.
 const KEY = Buffer.alloc(32, 7).toString('base64');
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../bin/serve.mjs', import.meta.url));
 
 /** Resolves when all workers serve. */
 export async function startClusterProcess(env: Record<string, string>): Promise<ClusterProcess> {

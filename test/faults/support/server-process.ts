@@ -30,7 +30,7 @@ export interface ServerProcessOptions {
   program?: string;
 }
 
-const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../../bin/serve.mjs', import.meta.url));
 const READY_TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
 const LOG_BYTES = 20_000_000;
