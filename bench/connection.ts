@@ -41,7 +41,9 @@ export function openConnection(origin: string): Connection {
     if (socket?.writable) return socket;
     const opened = connect({ host: hostname, port: Number(port), noDelay: true });
     opened.on('data', (chunk) => take(chunk));
-    opened.on('error', (err) => fail(err));
+    opened.on('error', (err) => {
+      if (socket === opened) fail(err);
+    });
     opened.on('close', () => {
       if (socket === opened) fail(new Error('the server closed the connection'));
     });
@@ -56,12 +58,20 @@ export function openConnection(origin: string): Connection {
       const answer = readAnswer(received);
       if (!answer) return;
       received = undefined;
+      // After so many requests the server wants another connection.
+      if (answer.headers.get('connection') === 'close') leave();
       const asking = waiting;
       waiting = undefined;
       asking?.resolve(answer);
     } catch (err) {
       socket?.destroy(err as Error);
     }
+  }
+
+  function leave(): void {
+    const left = socket;
+    socket = undefined;
+    left?.end();
   }
 
   function fail(err: Error): void {

@@ -190,6 +190,18 @@ describe('bench against a server', () => {
     assert.equal(connection.requests(), 2);
   });
 
+  it('goes on with another connection when the server wants to end one', async () => {
+    server.maxRequestsPerSocket = 3;
+    const connection = openConnection(origin);
+
+    const statuses: number[] = [];
+    for (let turn = 0; turn < 7; turn += 1)
+      statuses.push((await connection.request({ method: 'GET', path: '/' })).status);
+    await connection.close();
+
+    assert.deepEqual(statuses, Array(7).fill(200));
+  });
+
   it('fails when there is no server any more', async () => {
     const connection = openConnection('http://127.0.0.1:9');
 
