@@ -210,6 +210,7 @@ export function createApp(options: AppOptions): App {
         passwordSignIn: services.passwordSignIn,
         admitSignIn: services.admitSignIn,
         challengeFor: noFactorDue,
+        noticeNewDevice: services.noticeNewDevice,
         now,
       }),
       cursors: createPageCursors(keyRing.derive('page-cursor')),

@@ -45,6 +45,17 @@ export function networkOf(address: string): string {
     .join(':')}::/64`;
 }
 
+/**
+ * The network that an address moves about in while its owner stays where they are: of IPv4 the /24, of IPv6 the /48.
+ * @returns `192.0.2.0/24`, `2001:db8:1::/48`; undefined for what is no address
+ */
+export function neighbourhoodOf(address: string | undefined): string | undefined {
+  const parsed = address === undefined ? undefined : parseAddress(address);
+  if (parsed === undefined) return undefined;
+  const [kind, bits] = parsed.kind() === 'ipv4' ? [ipaddr.IPv4, 24] : [ipaddr.IPv6, 48];
+  return `${kind.networkAddressFromCIDR(`${parsed.toString()}/${bits}`).toString()}/${bits}`;
+}
+
 const GLOBAL_IPV6 = ipaddr.parseCIDR('2000::/3');
 
 /**

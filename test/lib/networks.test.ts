@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict';
-import { createNetworks, isPublicAddress, parseAddress, networkOf } from '../../src/lib/networks.ts';
+import {
+  createNetworks,
+  isPublicAddress,
+  parseAddress,
+  neighbourhoodOf,
+  networkOf,
+} from '../../src/lib/networks.ts';
 
 function address(text: string) {
   const parsed = parseAddress(text);
@@ -78,5 +84,21 @@ describe('the network of an address', () => {
   ];
   for (const [address, network] of networks) {
     it(`${address || 'nothing'} is ${network || 'nothing'}`, () => assert.equal(networkOf(address), network));
+  }
+});
+
+describe('the network that an address moves about in', () => {
+  for (const [address, network] of [
+    ['192.0.2.77', '192.0.2.0/24'],
+    ['::ffff:192.0.2.77', '192.0.2.0/24'],
+    ['2001:db8:1:2::3', '2001:db8:1::/48'],
+    ['fe80::1%eth0', 'fe80::/48'],
+    ['::1', '::/48'],
+    ['nonsense', undefined],
+    ['', undefined],
+    [undefined, undefined],
+  ] as const) {
+    it(`is ${network ?? 'none'} of ${address || 'nothing'}`, () =>
+      assert.equal(neighbourhoodOf(address), network));
   }
 });

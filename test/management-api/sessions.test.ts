@@ -45,7 +45,8 @@ describe('API sign-in', () => {
       const tenantProvider =
         (await app.registry.get(world.tenant.slug)) ?? assert.fail('the tenant is not there');
       const state = {} as RequestState;
-      const answer = sessions.login({ tenantProvider, state }, world.actor, {
+      const actor = { ...world.actor, userAgent: 'a device that was never used' };
+      const answer = sessions.login({ tenantProvider, state }, actor, {
         email,
         password,
         scope: undefined,
@@ -68,6 +69,8 @@ describe('API sign-in', () => {
       assert.deepEqual(mfaChallengeSchema.parse(await answer), challenge);
       assert.deepEqual(asked, [id]);
       assert.deepEqual(await madeFor(), before);
+      // Nobody is signed in yet, so there is no device to tell of.
+      assert.deepEqual(await app.db('events').where({ target_id: id, type: 'auth.suspicious_activity' }), []);
     });
 
     it('asks nobody for a factor who does not know the password', async () => {

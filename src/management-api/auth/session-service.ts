@@ -7,8 +7,11 @@ import { endAccess } from '../../oidc/grants/end-access.ts';
 import { createFirstPartyCode, firstPartyClient } from '../../oidc/grants/first-party-grant.ts';
 import { redeemCode, refreshTokens } from '../../oidc/grants/first-party-tokens.ts';
 import type { FirstPartyTokens } from '../../oidc/grants/first-party-tokens.ts';
+import { PORTAL_PATH } from '../../oidc/extensions/portal-client.ts';
 import type { TenantProvider } from '../../oidc/provider-registry.ts';
 import type { PasswordSignIn } from '../../users/password-sign-in.ts';
+import type { NoticeNewDevice } from '../../sessions/new-device.ts';
+import { placedDeviceKey } from '../../sessions/known-device.ts';
 import type { SignInAdmission } from '../../users/sign-in-admission.ts';
 import type { ChallengeFor, MfaChallenge } from './mfa-challenge.ts';
 
@@ -40,11 +43,13 @@ export function createSessionService({
   passwordSignIn,
   admitSignIn,
   challengeFor,
+  noticeNewDevice,
   now,
 }: {
   passwordSignIn: PasswordSignIn;
   admitSignIn: SignInAdmission;
   challengeFor: ChallengeFor;
+  noticeNewDevice: NoticeNewDevice;
   now: Clock;
 }) {
   return {
@@ -69,8 +74,18 @@ export function createSessionService({
       if (outcome.temporary !== undefined) throw fail('password_change_required');
       const challenge = await challengeFor(outcome.user);
       if (challenge) return challenge;
-      const login = { actor, userId: outcome.user.id, methods: ['pwd'], at: now(), scope };
-      return redeemCode(tenantProvider, state, await createFirstPartyCode(tenantProvider, client, login));
+      const { user } = outcome;
+      const { context } = tenantProvider;
+      const login = { actor, userId: user.id, methods: ['pwd'], at: now(), scope };
+      const code = await createFirstPartyCode(tenantProvider, client, login, (device) =>
+        noticeNewDevice({ ...actor, type: 'user', id: user.id }, user, {
+          // Of many sign-ins at once on the same one, one is told.
+          occasion: `${user.id} ${placedDeviceKey(device)}`,
+          devicesUrl: `${context.issuer}${PORTAL_PATH}/devices`,
+          locale: context.tenant.settings.locale,
+        }),
+      );
+      return redeemCode(tenantProvider, state, code);
     },
 
     /** @throws {AppError} `auth.invalid_grant`, `auth.invalid_scope`, `auth.not_available` */

@@ -3,11 +3,15 @@ import type { Client } from '../../clients/client.ts';
 import { eventRow, INSERT_EVENT } from '../../events/record-event.ts';
 import type { Actor } from '../../http/actor.ts';
 import { defineErrors } from '../../lib/errors.ts';
+import { IS_KNOWN_DEVICE, knownDevice, placedDevice } from '../../sessions/known-device.ts';
+import type { PlacedDevice } from '../../sessions/known-device.ts';
 import { ALL_HOLD } from '../adapter/deferred-writes.ts';
+import type { StatementPart } from '../adapter/deferred-writes.ts';
 import { guarded } from '../adapter/store-errors.ts';
 import { inUnitOfWork } from '../adapter/unit-of-work.ts';
-import { apiIdentifier, apiScopesOf } from '../api-resource.ts';
+import { apiIdentifier } from '../api-resource.ts';
 import type { TenantProvider } from '../provider-registry.ts';
+import { requestedScopes } from './first-party-scopes.ts';
 import { sessionLimits } from '../session-limits.ts';
 
 /**
@@ -17,7 +21,16 @@ import { sessionLimits } from '../session-limits.ts';
  */
 export interface FirstPartyCode {
   form: Record<string, string>;
-  sessionUid: string;
+}
+
+/** Who has proved who they are, and for what. */
+export interface FirstPartyLogin {
+  /** The anonymous caller. */
+  actor: Actor;
+  userId: string;
+  methods: string[];
+  at: Date;
+  scope: string | undefined;
 }
 
 interface StorableSession {
@@ -35,13 +48,9 @@ const fail = defineErrors('auth', {
       'The first-party client of this tenant cannot be used here: it must be a public client of the house with authorization_code, refresh_token and a redirect URI.',
   },
   account_closed: { status: 403, message: 'This account cannot be used any more.' },
-  scope_not_allowed: { status: 400, message: 'A scope was asked for that this app may not have.' },
 });
 
 const GRANT_TYPES = ['authorization_code', 'refresh_token'] as const;
-const OIDC_SCOPES = new Set(['openid', 'profile', 'email', 'phone', 'address', 'offline_access']);
-const DEFAULT_SCOPE = 'openid profile email account:read account:write';
-
 /**
  * The client in whose name the API issues tokens. A public one: whoever refreshes over the API proves no
  * more than whoever refreshes at the token endpoint.
@@ -64,13 +73,38 @@ export async function firstPartyClient({ context }: TenantProvider): Promise<Cli
 /**
  * @param login.methods how they proved it (RFC 8176)
  * @param login.at when
+ * @param tell called before anything is made where the account was never used on such a device in such a network
  * @throws {AppError} `auth.scope_not_allowed`; `auth.account_closed` for somebody who was disabled meanwhile
+ * @throws what `tell` throws: no sign-in may succeed without its notice
  */
 export async function createFirstPartyCode(
+  tenantProvider: TenantProvider,
+  client: Client,
+  login: FirstPartyLogin,
+  tell: (device: PlacedDevice) => Promise<void>,
+): Promise<FirstPartyCode> {
+  const device = placedDevice(login.actor);
+  const { tenantId } = login.actor;
+  // Known devices are what there is almost always, so the question goes with the answer.
+  const code = await makeCode(tenantProvider, client, login, {
+    name: 'known-device',
+    sql: IS_KNOWN_DEVICE,
+    bindings: knownDevice({ tenantId, userId: login.userId }, device),
+  });
+  if (code) return code;
+  await guarded(() => tell(device));
+  const told = await makeCode(tenantProvider, client, login, undefined);
+  if (!told) throw fail('account_closed');
+  return told;
+}
+
+/** @returns undefined, and nothing was made, where the account is closed or the guard does not hold */
+async function makeCode(
   { provider, context }: TenantProvider,
   client: Client,
-  login: { actor: Actor; userId: string; methods: string[]; at: Date; scope: string | undefined },
-): Promise<FirstPartyCode> {
+  login: FirstPartyLogin,
+  guard: StatementPart | undefined,
+): Promise<FirstPartyCode | undefined> {
   const { db, issuer } = context;
   const { userId, methods } = login;
   const actor: Actor = { ...login.actor, type: 'user', id: userId };
@@ -79,7 +113,7 @@ export async function createFirstPartyCode(
   const authTime = Math.floor(login.at.getTime() / 1000);
   const verifier = randomBytes(32).toString('base64url');
   const redirectUri = String(client.metadata.redirect_uris?.[0]);
-  const made = { code: '', sessionUid: '' };
+  let code = '';
 
   await guarded(() =>
     // All of it is new, so it can wait for the end and go to the database as one statement.
@@ -99,7 +133,7 @@ export async function createFirstPartyCode(
       unit.isWithoutBrowser = true;
       await (session as unknown as StorableSession).save(sessionLimits(context).idleSeconds);
 
-      const code = new provider.AuthorizationCode({
+      const model = new provider.AuthorizationCode({
         accountId: userId,
         amr: methods,
         authTime,
@@ -115,8 +149,7 @@ export async function createFirstPartyCode(
         sessionUid: session.uid,
         sid: session.sidFor(client.clientId),
       });
-      made.code = await code.save();
-      made.sessionUid = session.uid;
+      const saved = await model.save();
       const event = eventRow(actor, 'user.login', {
         target: { type: 'user', id: userId },
         data: { client_id: client.clientId, amr: methods },
@@ -126,53 +159,26 @@ export async function createFirstPartyCode(
         sql: STILL_ACTIVE,
         bindings: [actor.tenantId, userId],
       });
+      if (guard) unit.deferred.guard('device', guard);
       unit.deferred.write('event', {
         name: '+event',
         sql: `${INSERT_EVENT} WHERE ${ALL_HOLD}`,
         bindings: event,
       });
-      if (!(await unit.writeDeferred())) throw fail('account_closed');
-      return true;
+      if (await unit.writeDeferred()) code = saved;
+      return code !== '';
     }),
   );
+  if (code === '') return undefined;
   return {
-    sessionUid: made.sessionUid,
     form: {
       grant_type: 'authorization_code',
       client_id: client.clientId,
-      code: made.code,
+      code,
       code_verifier: verifier,
       redirect_uri: redirectUri,
     },
   };
-}
-
-function requestedScopes(client: Client, asked: string | undefined) {
-  const allowed = client.metadata.scope;
-  const scopes = (asked ?? client.defaultScope ?? defaultScopeOf(client)).split(' ').filter(Boolean);
-  const api = apiScopesOf(client);
-  const isAllowed = (scope: string) =>
-    OIDC_SCOPES.has(scope)
-      ? typeof allowed !== 'string' || allowed.split(' ').includes(scope)
-      : api.includes(scope);
-  const beyond = scopes.find((scope) => !isAllowed(scope));
-  if (beyond !== undefined) {
-    throw fail('scope_not_allowed', { errors: [{ path: '/scope', message: `${beyond} is not allowed` }] });
-  }
-  return {
-    scope: scopes.join(' '),
-    oidcScope: scopes.filter((scope) => OIDC_SCOPES.has(scope)).join(' '),
-    apiScope: scopes.filter((scope) => !OIDC_SCOPES.has(scope)).join(' '),
-  };
-}
-
-/** Of a client whose registration lists scopes, those of the default that it lists. */
-function defaultScopeOf({ metadata }: Client): string {
-  if (typeof metadata.scope !== 'string') return DEFAULT_SCOPE;
-  const allowed = metadata.scope.split(' ');
-  return DEFAULT_SCOPE.split(' ')
-    .filter((scope) => allowed.includes(scope))
-    .join(' ');
 }
 
 /** Whoever disabled the user meanwhile has ended all sessions there were; this one must not come after. */
