@@ -248,31 +248,36 @@ describe('import and export of users', () => {
       claims: { name: 'Ana', locale: 'es' },
     });
     await service.users.create(actor(), { email: 'ben@example.com' });
+    await service.users.create(actor(), { email: 'cleo@example.com' });
+    const temporary = { password_hash: SSHA, password_temporary: true };
     const file = lines(
-      { email: 'ana@example.com', nickname: 'An', name: 'Ana L', password_hash: SSHA, status: 'disabled' },
+      { email: 'ana@example.com', nickname: 'An', name: 'Ana L', ...temporary, status: 'disabled' },
       { email: 'ben@example.com', password_hash: SSHA, email_verified: true },
+      { email: 'cleo@example.com', ...temporary },
     );
 
     const left = await run(file);
     const first = await run(file, { update: true });
     const second = await run(file, { update: true });
 
-    assert.deepEqual(left.counts, { created: 0, updated: 0, skipped: 2, failed: 0 });
-    assert.deepEqual(first.counts, { created: 0, updated: 2, skipped: 0, failed: 0 });
-    assert.deepEqual(second.counts, { created: 0, updated: 0, skipped: 2, failed: 0 });
+    assert.deepEqual(left.counts, { created: 0, updated: 0, skipped: 3, failed: 0 });
+    assert.deepEqual(first.counts, { created: 0, updated: 3, skipped: 0, failed: 0 });
+    assert.deepEqual(second.counts, { created: 0, updated: 0, skipped: 3, failed: 0 });
     const { user, profile } = await service.users.getWithProfile(actor(), ana.id);
     assert.deepEqual(profile.claims, { name: 'Ana L', locale: 'es', nickname: 'An' });
     assert.equal(user.status, 'active');
-    for (const [email, password] of [
-      ['ana@example.com', GOOD_PASSWORD],
-      ['ben@example.com', SSHA_PASSWORD],
+    for (const [email, password, isTemporary] of [
+      ['ana@example.com', GOOD_PASSWORD, false],
+      ['ben@example.com', SSHA_PASSWORD, false],
+      ['cleo@example.com', SSHA_PASSWORD, true],
     ] as const) {
-      assert.equal((await service.signIn.verify(visitor(tenantId), { email, password })).ok, true, email);
+      const outcome = await service.signIn.verify(visitor(tenantId), { email, password });
+      assert.deepEqual([outcome.ok, 'temporary' in outcome], [true, isTemporary], email);
     }
     const changes = await eventsOf(db, tenantId, 'user.updated');
     assert.deepEqual(
       changes.map(({ data }) => data),
-      [{ changed: ['profile'] }, { changed: ['emailVerified', 'password'] }],
+      [{ changed: ['profile'] }, { changed: ['emailVerified', 'password'] }, { changed: ['password'] }],
     );
   });
 
@@ -377,7 +382,12 @@ describe('import and export of users', () => {
         claims,
       });
       await roleStore(db, tenantId).assign(ana.id, 'editor');
-      await run(lines({ email: 'ben@example.com', password_hash: SSHA }));
+      await run(
+        lines(
+          { email: 'ben@example.com', password_hash: SSHA },
+          { email: 'cleo@example.com', password_hash: SSHA, password_temporary: true },
+        ),
+      );
       const gone = await service.users.create(actor(), { email: 'gone@example.com' });
       await service.users.delete(actor(), gone.id);
       const exporter = createUserExport({ db, hasher, rolesOn: roleStore });
@@ -394,23 +404,21 @@ describe('import and export of users', () => {
         request(format === 'csv' ? content : content.replaceAll('"id":"",', ''), { format }),
       );
       assert.deepEqual(await collect(faults()), []);
-      assert.deepEqual(counts, { created: 2, updated: 0, skipped: 0, failed: 0 });
+      assert.deepEqual(counts, { created: 3, updated: 0, skipped: 0, failed: 0 });
       const copy = await service.users.findByEmail(target, 'ana@example.com');
       const { profile, user } = await service.users.getWithProfile(target, copy?.id ?? '');
       assert.deepEqual(profile.claims, claims);
       assert.ok(user.emailVerifiedAt);
       assert.deepEqual(await roleStore(db, target.tenantId).rolesOf(user.id), ['editor']);
-      for (const [email, password] of [
-        ['ana@example.com', GOOD_PASSWORD],
-        ['ben@example.com', SSHA_PASSWORD],
+      for (const [email, password, isTemporary] of [
+        ['ana@example.com', GOOD_PASSWORD, false],
+        ['ben@example.com', SSHA_PASSWORD, false],
+        ['cleo@example.com', SSHA_PASSWORD, true],
       ] as const) {
-        assert.equal(
-          (await service.signIn.verify(visitor(target.tenantId), { email, password })).ok,
-          true,
-          email,
-        );
+        const outcome = await service.signIn.verify(visitor(target.tenantId), { email, password });
+        assert.deepEqual([outcome.ok, 'temporary' in outcome], [true, isTemporary], email);
       }
-      assert.doesNotMatch(plain, /argon2|foreign|password_hash|gone@/);
+      assert.doesNotMatch(plain, /argon2|foreign|password_hash|password_temporary|gone@/);
       assert.equal((await eventsOf(db, tenantId, 'users.exported')).length, 2);
     });
   }

@@ -122,7 +122,15 @@ async function insertDetails(
   );
   const credentials = rows.flatMap(({ id, row }) =>
     row.password
-      ? [{ user_id: id, hash: row.password.hash, pepper_id: row.password.pepperId, ...common }]
+      ? [
+          {
+            user_id: id,
+            hash: row.password.hash,
+            pepper_id: row.password.pepperId,
+            is_temporary: row.isTemporaryPassword,
+            ...common,
+          },
+        ]
       : [],
   );
   if (credentials.length > 0) await trx('password_credentials').insert(credentials);
@@ -172,7 +180,7 @@ async function addTo(
   trx: Db,
   actor: Actor,
   id: string,
-  { claims, emailVerified, password, roles: names }: ImportRow,
+  { claims, emailVerified, password, isTemporaryPassword, roles: names }: ImportRow,
   roles: ImportRoles,
   at: Date,
 ): Promise<boolean> {
@@ -198,9 +206,9 @@ async function addTo(
   }
   if (password) {
     const { rowCount } = await trx.raw(
-      `INSERT INTO password_credentials (user_id, tenant_id, hash, pepper_id, created_at, updated_at)
-       VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-      [id, tenantId, password.hash, password.pepperId, at, at],
+      `INSERT INTO password_credentials (user_id, tenant_id, hash, pepper_id, is_temporary, created_at, updated_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+      [id, tenantId, password.hash, password.pepperId, isTemporaryPassword, at, at],
     );
     did('password', rowCount);
   }

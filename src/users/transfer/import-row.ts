@@ -22,6 +22,8 @@ export interface ImportRow {
   status: 'active' | 'pending' | 'disabled';
   claims: ProfileClaims;
   password: StoredPassword | undefined;
+  /** Somebody else chose the password: it lasts until the person chooses one. */
+  isTemporaryPassword: boolean;
   roles: readonly string[];
   createdAt: Date | undefined;
 }
@@ -34,6 +36,7 @@ const recordSchema = z.looseObject({
   email: z.string().max(1024),
   email_verified: flag.optional(),
   password_hash: text.optional(),
+  password_temporary: flag.default(false),
   status: z.enum(['active', 'pending', 'disabled']).default('active'),
   roles: z.array(z.string().min(1).max(200)).max(50).default([]),
   created_at: z.iso.datetime({ offset: true }).optional(),
@@ -50,8 +53,9 @@ export function parseImportRow(
   }
   const parsed = recordSchema.safeParse(value);
   if (!parsed.success) return invalid('import.row_invalid', parsed.error);
-  const { id, email, email_verified, password_hash, status, roles, created_at, claims, ...more } =
+  const { id, email, email_verified, password_hash, password_temporary, status, roles, created_at, ...rest } =
     parsed.data;
+  const { claims, ...more } = rest;
 
   if ('password' in more) {
     return fault('import.plain_password', 'A plain password cannot be imported; give a password_hash.');
@@ -70,6 +74,7 @@ export function parseImportRow(
         status,
         claims: profile.data,
         password: password_hash === undefined ? undefined : hasher.adopt(password_hash),
+        isTemporaryPassword: password_temporary,
         roles: [...new Set(roles)],
         createdAt: created_at === undefined ? undefined : new Date(created_at),
       },

@@ -31,6 +31,7 @@ interface ExportRow {
   claims: ProfileClaims | null;
   hash: string | null;
   pepper_id: string | null;
+  is_temporary: boolean | null;
 }
 
 type Values = Record<string, unknown>;
@@ -63,7 +64,7 @@ export function createUserExport({
   async function page(tenantId: string, after: string, withHashes: boolean): Promise<ExportRow[]> {
     const { rows } = await db.raw<{ rows: ExportRow[] }>(
       `SELECT u.id, u.email, u.email_verified_at, u.status, u.lock_cause, u.created_at, p.claims,
-              ${withHashes ? 'c.hash, c.pepper_id' : 'NULL AS hash, NULL AS pepper_id'}
+              ${withHashes ? 'c.hash, c.pepper_id, c.is_temporary' : 'NULL AS hash, NULL AS pepper_id, NULL AS is_temporary'}
          FROM users u LEFT JOIN user_profiles p ON p.user_id = u.id
          ${withHashes ? 'LEFT JOIN password_credentials c ON c.user_id = u.id' : ''}
         WHERE u.tenant_id = ? AND u.id > ? AND u.deleted_at IS NULL ORDER BY u.id LIMIT ${PAGE}`,
@@ -83,6 +84,7 @@ export function createUserExport({
       ...(roles.length > 0 ? { roles } : {}),
       ...row.claims,
       ...(hash === null || pepperId === null ? {} : { password_hash: hasher.release({ hash, pepperId }) }),
+      ...(row.is_temporary === true ? { password_temporary: true } : {}),
     };
   }
 
@@ -102,7 +104,7 @@ export function createUserExport({
           data: { format, with_password_hashes: withPasswordHashes },
         }),
       );
-      const columns = withPasswordHashes ? [...COLUMNS, 'password_hash'] : COLUMNS;
+      const columns = withPasswordHashes ? [...COLUMNS, 'password_hash', 'password_temporary'] : COLUMNS;
       if (format === 'csv') yield `${columns.join(',')}\r\n`;
       let after = BEFORE_ALL;
       for (let count = 0; ; ) {
