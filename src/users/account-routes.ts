@@ -38,13 +38,17 @@ export function accountRoutes({ users, preferences, activity, cursors }: Account
         'What is left out stays, `null` removes a claim. The address is changed by a way of its own.',
       tag,
       permission: 'account:write',
+      ifMatch: 'optional',
       body: profilePatch,
       reply: { status: 200, description: 'The user as changed.', schema: userSchema },
       tagged: true,
       errors: ['user.not_found'],
       example: { body: { name: 'Ana Lima', locale: 'en' }, reply: EXAMPLE_USER },
-      async handle({ actor, body }) {
-        return { body: presentUser(await users.update(actor, actor.id, { claims: body })) };
+      async handle({ actor, body, checkMatch }) {
+        const changed = await users.update(actor, actor.id, { claims: body }, (current) =>
+          checkMatch(presentUser(current)),
+        );
+        return { body: presentUser(changed) };
       },
     }),
   );

@@ -7,8 +7,12 @@ import { userChanges } from './user-changes.ts';
 import { userError } from './user-errors.ts';
 import { preferencesStore } from './preferences-store.ts';
 import { userStore } from './user-store.ts';
+import { createUserUpdates } from './user-updates.ts';
 
-/** How somebody wants things to be. Nothing here decides what they may do. */
+/**
+ * How somebody wants things to be. Nothing here decides what they may do. Language and time zone are claims of the
+ * profile as well, where apps, screens and mails read them: they are kept there alone.
+ */
 
 const MAX_CUSTOM = 50;
 const custom = z.record(
@@ -34,8 +38,11 @@ const fields = {
 
 export const preferencesSchema = z
   .object({
-    locale: fields.locale.optional(),
-    time_zone: fields.time_zone.optional(),
+    locale: z.string().optional().meta({
+      description:
+        'The claim `locale` of the profile. Screens and mails are in this language, if there are any in it.',
+    }),
+    time_zone: z.string().optional().meta({ description: 'The claim `zoneinfo` of the profile.' }),
     theme: fields.theme.optional(),
     product_mails: fields.product_mails.optional(),
     custom: fields.custom.optional(),
@@ -59,12 +66,17 @@ export type PreferenceService = ReturnType<typeof createPreferenceService>;
 export function createPreferenceService({ db, now }: { db: Db; now: Clock }) {
   const change = userChanges(db);
 
+  async function read(on: Db, { tenantId }: Actor, userId: string): Promise<Preferences> {
+    const found = await userStore(on, tenantId).findWithProfile(userId);
+    if (!found) throw userError('not_found');
+    const { locale, zoneinfo } = found.profile.claims;
+    const stored = await preferencesStore(on, tenantId).find(userId);
+    return { ...stored, ...(locale && { locale }), ...(zoneinfo && { time_zone: zoneinfo }) };
+  }
+
   return {
     /** @throws {AppError} `user.not_found` */
-    async get(actor: Actor, userId: string): Promise<Preferences> {
-      if (!(await userStore(db, actor.tenantId).find(userId))) throw userError('not_found');
-      return preferencesStore(db, actor.tenantId).find(userId);
-    },
+    get: (actor: Actor, userId: string): Promise<Preferences> => read(db, actor, userId),
 
     /**
      * @param checkCurrent sees the preferences as they are, under the lock, and may refuse by throwing
@@ -77,11 +89,12 @@ export function createPreferenceService({ db, now }: { db: Db; now: Clock }) {
       checkCurrent: (current: Preferences) => void,
     ): Promise<Preferences> {
       return change(actor, userId, async (trx) => {
-        const store = preferencesStore(trx, actor.tenantId);
-        const before = await store.find(userId);
+        const before = await read(trx, actor, userId);
         checkCurrent(before);
         const after = merge(before, patch);
-        await store.set(userId, after, now());
+        const { locale = null, time_zone: zoneinfo = null, ...others } = after;
+        await createUserUpdates({ db: trx, now }).update(actor, userId, { claims: { locale, zoneinfo } });
+        await preferencesStore(trx, actor.tenantId).set(userId, others, now());
         await recordEvent(trx, actor, 'user.preferences_changed', {
           target: { type: 'user', id: userId },
           data: { changed: Object.keys(patch) },
