@@ -61,9 +61,11 @@ export function repetitionRule(minLength: number): Rule {
   };
 }
 
-/** `abcdefgh12345678`, `qwertyuiopasdfgh`, `aaaaaaabbbbbbb`. */
+/** `abcdefgh12345678`, `qwertyuiopasdfgh`, `aaaaaaabbbbbbb`. Of what has hardly any characters the length says enough. */
 export const sequenceRule: Rule = (password) =>
-  stepsOf(password.toLowerCase()) < MIN_STEPS ? { code: 'password.sequence' } : undefined;
+  charactersOf(password).length >= MIN_STEPS && stepsOf(password.toLowerCase()) < MIN_STEPS
+    ? { code: 'password.sequence' }
+    : undefined;
 
 /**
  * `Gatehouse2026!!` or the e-mail address with a number behind it. A word amid other words does no harm.

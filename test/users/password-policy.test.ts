@@ -94,6 +94,12 @@ describe('password policy', () => {
     }
   });
 
+  it('says of a few characters that they are too few, and nothing else', async () => {
+    for (const password of ['', 'a', 'short', '12345']) {
+      assert.equal((await faultsOf(password)).length, 1, password);
+    }
+  });
+
   it('refuses runs of neighbours in the alphabet or on the keyboard', async () => {
     for (const password of [
       'abcdefghijklmnopq',
