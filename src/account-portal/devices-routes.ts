@@ -1,21 +1,38 @@
 import { z } from 'zod';
+import { clientStore } from '../clients/client-store.ts';
+import type { Db } from '../db/database.ts';
+import { PORTAL_CLIENT_ID } from '../oidc/extensions/portal-client.ts';
 import type { UserSession } from '../sessions/session.ts';
 import { seeOther } from './portal-handlers.ts';
 import type { SectionDeps } from './portal-routes.ts';
 import { doneOf } from './done.ts';
 
 /** Where the person is signed in, and signing out from here. */
-export function devicesRoutes({ router, doors, show, sessions }: SectionDeps): void {
+export function devicesRoutes({ router, doors, show, db, sessions }: SectionDeps): void {
   router.get(
     '/devices',
     doors.page(async (ctx, portal) => {
-      const open = await sessions.list(portal.actor, portal.user.id, portal.sessionUid);
+      const { actor, user, sessionUid } = portal;
+      const [open, count] = await Promise.all([
+        sessions.list(actor, user.id, sessionUid),
+        sessions.count(actor, user.id),
+      ]);
+      const names = await namesOfApps(db, actor.tenantId, open);
+      const present = ({ id, device, ip, lastSeenAt, createdAt, clientIds }: UserSession) => ({
+        id,
+        device,
+        ip: ip ?? '',
+        lastSeenAt,
+        createdAt,
+        apps: clientIds.flatMap((clientId) => names.get(clientId) ?? []).join(', '),
+      });
       show(ctx, portal, {
         view: 'devices',
         section: 'devices',
         locals: {
           current: open.filter(({ isCurrent }) => isCurrent).map(present)[0] ?? null,
           others: open.filter(({ isCurrent }) => !isCurrent).map(present),
+          unlisted: Math.max(0, count - open.length),
           done: doneOf(ctx, ['one', 'others']),
         },
       });
@@ -44,6 +61,14 @@ export function devicesRoutes({ router, doors, show, sessions }: SectionDeps): v
   );
 }
 
-function present({ id, device, ip, lastSeenAt, createdAt }: UserSession) {
-  return { id, device, ip: ip ?? '', lastSeenAt, createdAt };
+/** Of those that still exist, the portal itself not among them. */
+async function namesOfApps(
+  db: Db,
+  tenantId: string,
+  sessions: readonly UserSession[],
+): Promise<ReadonlyMap<string, string>> {
+  const ids = new Set(sessions.flatMap(({ clientIds }) => clientIds));
+  ids.delete(PORTAL_CLIENT_ID);
+  const clients = await Promise.all([...ids].map((id) => clientStore(db, tenantId).find(id)));
+  return new Map(clients.flatMap((client) => (client ? [[client.clientId, client.name]] : [])));
 }

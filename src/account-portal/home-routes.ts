@@ -13,11 +13,11 @@ export function homeRoutes(deps: SectionDeps): void {
   router.get(
     '/',
     doors.page(async (ctx, portal) => {
-      const { actor, user, profile, sessionUid } = portal;
+      const { actor, user, profile } = portal;
       // To be here is to have signed in since: everything had ended.
       const isKept = await deletions.callOff(actor);
-      const [open, apps, events] = await Promise.all([
-        sessions.list(actor, user.id, sessionUid),
+      const [sessionCount, apps, events] = await Promise.all([
+        sessions.count(actor, user.id),
         listConnectedApps(db, actor.tenantId, user.id),
         userEvents(db, actor.tenantId).list(user.id, { limit: EVENTS_LOOKED_AT }),
       ]);
@@ -36,7 +36,7 @@ export function homeRoutes(deps: SectionDeps): void {
           canMail: emailVerification !== undefined,
           isKept,
           newDeviceAt: newDevice?.at ?? null,
-          sessionCount: open.length,
+          sessionCount,
           appCount: apps.length,
         },
       });

@@ -9,6 +9,13 @@ const fail = defineErrors('session', {
   not_found: { status: 404, message: 'There is no such session.' },
 });
 
+export type ListedSession = UserSession & { isCurrent: boolean };
+
+/** More are nothing to look through; apps that sign in again and again make as many. */
+const MOST_LISTED = 100;
+/** A page of the API, and one more to know whether there is another. */
+const MAX_PAGE = 201;
+
 /** Ends sessions of the engine with what apps got through them. @returns the ids of those it ended */
 type EndSessions = (
   trx: Db,
@@ -50,16 +57,35 @@ export function createSessionService({ db, endSessions }: { db: Db; endSessions:
   return {
     /**
      * @param currentUid the engine's uid of the session that asks, if it is one of them
-     * @returns those that have not ended, the one used last first
+     * @returns those that have not ended, that one first, then the one used last; at most 100
      */
     async list(
       { tenantId }: Pick<Actor, 'tenantId'>,
       userId: string,
       currentUid?: string,
-    ): Promise<(UserSession & { isCurrent: boolean })[]> {
-      const rows = await sessionStore(db, tenantId).listLive(userId);
+    ): Promise<ListedSession[]> {
+      const rows = await sessionStore(db, tenantId).listLive(userId, { currentUid, limit: MOST_LISTED });
       return rows.map(({ session, uid }) => ({ ...session, isCurrent: uid === currentUid }));
     },
+
+    /**
+     * The same by pages, the one made last first.
+     * @param page `after` is the id of the last one already seen; at most 201 at a time
+     */
+    async page(
+      { tenantId }: Pick<Actor, 'tenantId'>,
+      userId: string,
+      { after, limit }: { after: string | undefined; limit: number },
+      currentUid?: string,
+    ): Promise<ListedSession[]> {
+      const page = { after, limit: Math.min(Math.max(1, limit), MAX_PAGE) };
+      const rows = await sessionStore(db, tenantId).pageLive(userId, page);
+      return rows.map(({ session, uid }) => ({ ...session, isCurrent: uid === currentUid }));
+    },
+
+    /** How many have not ended. */
+    count: ({ tenantId }: Pick<Actor, 'tenantId'>, userId: string): Promise<number> =>
+      sessionStore(db, tenantId).countLive(userId),
 
     /** @throws {AppError} `session.not_found`, also for one of somebody else and one that has ended */
     async revoke(actor: Actor, userId: string, id: string): Promise<void> {

@@ -12,14 +12,41 @@ export function sessionStore(db: Db, tenantId: string) {
       .where('ends_at', '>', db.fn.now());
 
   return {
-    /** Those that have not ended, the one used last first. @returns also the engine's uid, for nobody outside */
-    async listLive(userId: string): Promise<{ session: UserSession; uid: string }[]> {
+    /**
+     * Those that have not ended, the one used last first.
+     * @param currentUid comes before all others
+     * @returns also the engine's uid, for nobody outside
+     */
+    async listLive(
+      userId: string,
+      { currentUid = '', limit }: { currentUid?: string | undefined; limit: number },
+    ): Promise<LiveSession[]> {
       if (!isId(userId)) return [];
-      const rows = await live(userId).orderBy([
-        { column: 'last_seen_at', order: 'desc' },
-        { column: 'id', order: 'desc' },
-      ]);
-      return rows.map((row) => ({ session: fromRow(row), uid: row.session_uid }));
+      const rows = await live(userId)
+        .orderByRaw('session_uid = ? DESC, last_seen_at DESC, id DESC', [currentUid])
+        .limit(limit);
+      return rows.map(toLive);
+    },
+
+    /** Those that have not ended, the one made last first. @param page `after` is the id of the last one already seen */
+    async pageLive(
+      userId: string,
+      { after, limit }: { after: string | undefined; limit: number },
+    ): Promise<LiveSession[]> {
+      if (!isId(userId)) return [];
+      const rows = await live(userId)
+        .modify((query) => {
+          if (after !== undefined) query.where('id', '<', after);
+        })
+        .orderBy('id', 'desc')
+        .limit(limit);
+      return rows.map(toLive);
+    },
+
+    async countLive(userId: string): Promise<number> {
+      if (!isId(userId)) return 0;
+      const row = await live(userId).count<{ count: string }[]>('* AS count').first();
+      return Number(row?.count ?? 0);
     },
 
     async findLiveUid(userId: string, id: string): Promise<string | undefined> {
@@ -50,6 +77,11 @@ export function sessionStore(db: Db, tenantId: string) {
   };
 }
 
+interface LiveSession {
+  session: UserSession;
+  uid: string;
+}
+
 interface SessionRow {
   id: string;
   tenant_id: string;
@@ -65,6 +97,10 @@ interface SessionRow {
   last_seen_at: Date;
   ends_at: Date;
   created_at: Date;
+}
+
+function toLive(row: SessionRow): LiveSession {
+  return { session: fromRow(row), uid: row.session_uid };
 }
 
 function fromRow(row: SessionRow): UserSession {

@@ -276,9 +276,30 @@ describe('the account portal', function () {
 
       assert.equal(forms.length, 2);
       assert.match(page.body, /This device/);
+      assert.match(page.body, /Used for Test app/);
       assert.equal(after.url, `${ana.base}/devices?done=one`);
       assert.equal(all.url, `${ana.base}/devices?done=others`);
       assert.match(all.body, /signed in nowhere else/);
+    });
+
+    it('shows of very many the ones used last, and this one even if it is not among them', async () => {
+      const ana = await visitor();
+      await ana.open();
+      await app.db.raw(
+        `INSERT INTO user_sessions (id, tenant_id, user_id, session_uid, device_kind, last_seen_at, ends_at, expires_at)
+         SELECT gen_random_uuid(), ?, ?, gen_random_uuid(), 'other', now() + make_interval(mins => n), 'infinity', 'infinity'
+           FROM generate_series(1, 149) n`,
+        [tenant.tenant.id, ana.user.id],
+      );
+
+      const page = await ana.open('/devices');
+      const home = await ana.open();
+
+      const forms = formsOf(page.body).filter(({ action }) => action.endsWith('/devices/sign-out'));
+      assert.equal(forms.length, 99);
+      assert.match(page.body, /This device/);
+      assert.match(page.body, /And 50 more that were used longer ago/);
+      assert.match(home.body, /signed in on 150 devices/);
     });
 
     it('answers 404 for a session of somebody else', async () => {

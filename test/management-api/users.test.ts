@@ -261,6 +261,21 @@ describe('API users', () => {
       assert.deepEqual(body.profile, { name: 'Ana' });
     });
 
+    it('changes one’s own profile as it was read, or not at all', async () => {
+      const { token, id } = await world.person();
+      const etag = (await world.call('GET', `/users/${id}`, { token })).headers.get('etag') ?? '';
+      const change = (name: string) =>
+        world.call('POST', '/users/profile', { token, body: { name }, headers: { 'if-match': etag } });
+
+      const answers = [await change('Ana'), await change('Ben')];
+
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [200, 412],
+      );
+      assert.equal((await world.call('GET', '/auth/me', { token })).body.user.profile.name, 'Ana');
+    });
+
     it('merges preferences, also of two changes at once', async () => {
       const { token, id } = await world.person();
       const path = `/users/${id}/preferences`;
@@ -282,6 +297,37 @@ describe('API users', () => {
       assert.equal(stale.status, 412);
       for (const bad of [{ time_zone: 'Mars/Olympus' }, { theme: 'neon' }, { custom: { A: 1 } }])
         assert.equal((await patch(bad)).status, 400);
+    });
+
+    it('keeps one language and one time zone, whether they are set as preferences or in the profile', async () => {
+      const { token, id } = await world.person();
+      const path = `/users/${id}/preferences`;
+      const profileOf = async () => (await world.call('GET', `/users/${id}`, { token })).body.profile;
+
+      await world.call('PATCH', path, { token, body: { locale: 'de', time_zone: 'Europe/Berlin' } });
+      const asPreferences = await profileOf();
+      await world.call('POST', '/users/profile', { token, body: { locale: 'fr (odd)', zoneinfo: null } });
+      const asProfile = await world.call('GET', path, { token });
+      await world.call('PATCH', path, { token, body: { locale: null } });
+
+      assert.deepEqual(asPreferences, { locale: 'de', zoneinfo: 'Europe/Berlin' });
+      assert.deepEqual(asProfile.body, { locale: 'fr (odd)' });
+      assert.deepEqual(await profileOf(), {});
+    });
+
+    it('takes over a language that was stored among the preferences', async () => {
+      const { token, id } = await world.person();
+      const row = { user_id: id, tenant_id: world.tenant.id, preferences: { locale: 'es', theme: 'dark' } };
+      await app.db('user_preferences').insert(row);
+      const path = `/users/${id}/preferences`;
+
+      const read = await world.call('GET', path, { token });
+      await world.call('PATCH', path, { token, body: { theme: 'light' } });
+
+      assert.deepEqual(read.body, { locale: 'es', theme: 'dark' });
+      const user = await world.call('GET', `/users/${id}`, { token });
+      assert.deepEqual(user.body.profile, { locale: 'es' });
+      assert.deepEqual((await world.call('GET', path, { token })).body, { locale: 'es', theme: 'light' });
     });
 
     it('shows what happened, newest first, page by page, and what services reported', async () => {
@@ -349,6 +395,30 @@ describe('API users', () => {
       assert.ok(body.permissions.includes('users:write'));
       assert.equal(body.client_id, world.clientId);
       assert.deepEqual(narrowed.permissions, ['account:read']);
+    });
+
+    it('lists sessions page by page, the one made last first, with a cursor for nobody else', async () => {
+      const { token, email } = await world.person();
+      await world.login(email);
+      await world.login(email);
+      const page = async (query: string) => world.call('GET', `/auth/sessions?${query}`, { token });
+
+      const { body: first } = await page('limit=2');
+      const { body: second } = await page(`limit=2&cursor=${first.next_cursor}`);
+
+      const all = [...first.sessions, ...second.sessions];
+      const times = all.map(({ created_at }): string => created_at);
+      assert.deepEqual([first.sessions.length, second.sessions.length, second.next_cursor], [2, 1, null]);
+      assert.deepEqual(times, times.toSorted((a, b) => b.localeCompare(a)));
+      assert.deepEqual(
+        all.map(({ is_current }) => is_current),
+        [false, false, true],
+      );
+      const { token: stranger } = await world.person();
+      const foreign = await world.call('GET', `/auth/sessions?cursor=${first.next_cursor}`, {
+        token: stranger,
+      });
+      assert.equal(foreign.body.code, 'http.invalid_cursor');
     });
 
     it('lists sessions, and ends one with its tokens', async () => {

@@ -2,10 +2,11 @@ import Router from '@koa/router';
 import { z } from 'zod';
 import type { ApiRequestState } from '../../http/caller.ts';
 import { endpoint } from '../../http/endpoint.ts';
+import { pageOf } from '../../http/page-cursors.ts';
+import type { PageCursors } from '../../http/page-cursors.ts';
 import { sessionUidOf } from '../../oidc/grants/end-access.ts';
 import { tenantProviderOf } from '../../oidc/tenant-state.ts';
-import type { UserSession } from '../../sessions/session.ts';
-import type { SessionService as UserSessions } from '../../sessions/session-service.ts';
+import type { ListedSession, SessionService as UserSessions } from '../../sessions/session-service.ts';
 
 /** Where somebody is signed in, and the end of that. */
 
@@ -39,7 +40,13 @@ const EXAMPLE_SESSION = {
   ends_at: '2026-12-09T10:05:00.000Z',
 };
 
-export function ledgerRoutes({ userSessions }: { userSessions: UserSessions }) {
+export function ledgerRoutes({
+  userSessions,
+  cursors,
+}: {
+  userSessions: UserSessions;
+  cursors: PageCursors;
+}) {
   const router = new Router<ApiRequestState>({ prefix: '/sessions' });
 
   router.get(
@@ -47,21 +54,28 @@ export function ledgerRoutes({ userSessions }: { userSessions: UserSessions }) {
     endpoint({
       id: 'listSessions',
       summary: 'List one’s sessions',
-      description: 'The one used last first.',
+      description: 'The one made last first.',
       tag,
       permission: 'account:read',
+      query: z.strictObject({
+        limit: z.coerce.number().int().min(1).max(200).default(50),
+        cursor: z.string().max(500).optional().meta({ description: '`next_cursor` of the page before.' }),
+      }),
       reply: {
         status: 200,
-        description: 'Those that have not ended.',
-        schema: z.object({ sessions: z.array(sessionSchema) }),
+        description: 'A page of those that have not ended.',
+        schema: z.object({ sessions: z.array(sessionSchema), next_cursor: z.string().nullable() }),
       },
-      errors: [],
-      example: { reply: { sessions: [EXAMPLE_SESSION] } },
-      async handle({ ctx, actor }) {
+      errors: ['http.invalid_cursor'],
+      example: { query: { limit: 1 }, reply: { sessions: [EXAMPLE_SESSION], next_cursor: null } },
+      async handle({ ctx, actor, query }) {
         const { grantId, id: userId } = actor;
         const uid = grantId && (await sessionUidOf(tenantProviderOf(ctx), { grantId, userId }));
-        const sessions = await userSessions.list(actor, userId, uid);
-        return { body: { sessions: sessions.map(present) } };
+        const list = `sessions ${actor.tenantId} ${userId}`;
+        const after = query.cursor === undefined ? undefined : cursors.read(list, query.cursor);
+        const rows = await userSessions.page(actor, userId, { after, limit: query.limit + 1 }, uid);
+        const page = pageOf(rows, query.limit, (last) => cursors.write(list, last.id));
+        return { body: { sessions: page.items.map(present), next_cursor: page.nextCursor } };
       },
     }),
   );
@@ -88,7 +102,7 @@ export function ledgerRoutes({ userSessions }: { userSessions: UserSessions }) {
   return router;
 }
 
-function present(session: UserSession & { isCurrent: boolean }) {
+function present(session: ListedSession) {
   const { browser, os, kind } = session.device;
   return {
     id: session.id,
