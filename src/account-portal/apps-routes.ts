@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { describeScopes } from '../interactions/scope-texts.ts';
+import { describeGroup } from '../interactions/scope-texts.ts';
+import { apiIdentifier } from '../oidc/api-resource.ts';
 import { disconnectApp, listConnectedApps } from './connected-apps.ts';
 import { doneOf } from './done.ts';
 import { seeOther } from './portal-handlers.ts';
@@ -10,7 +11,10 @@ export function appsRoutes({ router, doors, show, db }: SectionDeps): void {
   router.get(
     '/apps',
     doors.page(async (ctx, portal) => {
-      const apps = await listConnectedApps(db, portal.actor.tenantId, portal.user.id);
+      const { issuer } = ctx.state.tenantProvider.context;
+      const apps = await listConnectedApps(db, portal.actor.tenantId, portal.user.id, {
+        ownApi: apiIdentifier(issuer),
+      });
       const translator = ctx.state.language.translator();
       show(ctx, portal, {
         view: 'apps',
@@ -21,10 +25,7 @@ export function appsRoutes({ router, doors, show, db }: SectionDeps): void {
             name,
             host,
             since,
-            groups: groups.map(({ resource, scopes }) => ({
-              resource,
-              sections: describeScopes(scopes, translator),
-            })),
+            groups: groups.map((group) => describeGroup(group, translator)),
           })),
           done: doneOf(ctx, ['removed']),
         },

@@ -31,8 +31,16 @@ interface GrantRow {
   payload: { openid?: { scope?: string }; resources?: Record<string, string> };
 }
 
-/** By what people allowed, and for apps that need not ask by what they were given. */
-export async function listConnectedApps(db: Db, tenantId: string, userId: string): Promise<ConnectedApp[]> {
+/**
+ * By what people allowed, and for apps that need not ask by what they were given.
+ * @param options.ownApi the identifier of this server's API, which is registered nowhere
+ */
+export async function listConnectedApps(
+  db: Db,
+  tenantId: string,
+  userId: string,
+  { ownApi }: { ownApi: string },
+): Promise<ConnectedApp[]> {
   const consents = await consentStore(db, tenantId).list(userId);
   const grants: GrantRow[] = await db('oidc_models')
     .where({ tenant_id: tenantId, model: 'Grant', account_id: userId })
@@ -61,7 +69,7 @@ export async function listConnectedApps(db: Db, tenantId: string, userId: string
         name: client.name,
         host: (home && URL.parse(home)?.host) || null,
         since,
-        groups: await groupsOf(db, tenantId, allowed),
+        groups: await groupsOf(db, tenantId, allowed, ownApi),
       };
     }),
   );
@@ -97,7 +105,12 @@ function fromGrant({ client_id: clientId, created_at: since, payload }: GrantRow
   };
 }
 
-async function groupsOf(db: Db, tenantId: string, { scopes, claims, resources }: Consent) {
+async function groupsOf(
+  db: Db,
+  tenantId: string,
+  { scopes, claims, resources }: Consent,
+  ownApi: string,
+): Promise<ConsentGroup[]> {
   const account: ConsentGroup = {
     resource: null,
     scopes: [
@@ -109,7 +122,7 @@ async function groupsOf(db: Db, tenantId: string, { scopes, claims, resources }:
     Object.entries(resources).map(async ([identifier, allowed]): Promise<ConsentGroup> => {
       const resource = await resourceStore(db, tenantId).findByIdentifier(identifier);
       return {
-        resource: { name: resource?.name ?? identifier },
+        resource: identifier === ownApi ? 'own_api' : { name: resource?.name ?? identifier },
         scopes: allowed.map((name) => ({
           name,
           description: resource?.scopes.find((scope) => scope.name === name)?.description ?? null,

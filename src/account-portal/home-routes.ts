@@ -1,4 +1,5 @@
 import { userEvents } from '../events/user-events.ts';
+import { apiIdentifier } from '../oidc/api-resource.ts';
 import { listConnectedApps } from './connected-apps.ts';
 import type { SectionDeps } from './portal-routes.ts';
 
@@ -14,11 +15,12 @@ export function homeRoutes(deps: SectionDeps): void {
     '/',
     doors.page(async (ctx, portal) => {
       const { actor, user, profile } = portal;
+      const { issuer } = ctx.state.tenantProvider.context;
       // To be here is to have signed in since: everything had ended.
       const isKept = await deletions.callOff(actor);
       const [sessionCount, apps, events] = await Promise.all([
         sessions.count(actor, user.id),
-        listConnectedApps(db, actor.tenantId, user.id),
+        listConnectedApps(db, actor.tenantId, user.id, { ownApi: apiIdentifier(issuer) }),
         userEvents(db, actor.tenantId).list(user.id, { limit: EVENTS_LOOKED_AT }),
       ]);
       const newDevice = events.find(

@@ -36,7 +36,7 @@ export function securityRoutes(deps: SectionDeps): void {
         section: 'security',
         locals: {
           events: events
-            .filter(({ type }) => SECURITY_EVENTS.test(type))
+            .filter(({ type, aboutUser }) => aboutUser && SECURITY_EVENTS.test(type))
             .slice(0, EVENTS_SHOWN)
             .map((event) => presentEvent(event, translator)),
           hasPassword: isPasswordSet,

@@ -9,6 +9,8 @@ export interface UserEvent {
   at: Date;
   /** By the person themselves, or by somebody else. */
   byUser: boolean;
+  /** False for what the person did to another account, as administrators do. */
+  aboutUser: boolean;
   reason: string | null;
   /** Of the person's own request; nobody learns an administrator's. */
   ip: string | null;
@@ -21,13 +23,15 @@ interface Row {
   type: string;
   created_at: Date;
   by_user: boolean;
+  about_user: boolean;
   reason: string | null;
   ip: string | null;
   user_agent: string | null;
   data: Record<string, unknown>;
 }
 
-const COLUMNS = 'id, type, created_at, actor_type, actor_id, reason, host(ip) AS ip, user_agent, data';
+const COLUMNS =
+  'id, type, created_at, actor_type, actor_id, target_type, target_id, reason, host(ip) AS ip, user_agent, data';
 /** More than anybody reads; it bounds what a person with very many events costs. */
 const MOST_COUNTED = 1_000;
 
@@ -45,11 +49,12 @@ export function userEvents(db: Db, tenantId: string) {
         db,
         'user-events',
         `SELECT id, type, created_at, reason, ip, user_agent, data,
-                actor_type = 'user' AND actor_id = ?::text AS by_user
+                actor_type = 'user' AND actor_id = ?::text AS by_user,
+                (target_type = 'user' AND target_id <> ?::text) IS NOT TRUE AS about_user
            FROM (${half("target_type = 'user' AND target_id = ?::text")}
                  UNION ${half("actor_type = 'user' AND actor_id = ?::text")}) AS own
           ORDER BY id DESC LIMIT ?::int`,
-        [userId, ...bindings, ...bindings, limit],
+        [userId, userId, ...bindings, ...bindings, limit],
       );
       return rows.map(toEvent);
     },
@@ -85,12 +90,13 @@ function firstIdAt(time: Date): string {
 }
 
 function toEvent(row: Row): UserEvent {
-  const { id, type, created_at: at, by_user: byUser, reason, data } = row;
+  const { id, type, created_at: at, by_user: byUser, about_user: aboutUser, reason, data } = row;
   return {
     id,
     type,
     at,
     byUser,
+    aboutUser,
     reason,
     ip: byUser ? row.ip : null,
     userAgent: byUser ? row.user_agent : null,

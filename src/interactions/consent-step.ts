@@ -5,6 +5,7 @@ import { consentStore } from '../consents/consent-store.ts';
 import { recordEvent } from '../events/record-event.ts';
 import { anonymousActor } from '../http/request-state.ts';
 import { isId } from '../lib/ids.ts';
+import { apiIdentifier } from '../oidc/api-resource.ts';
 import { currentUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import { addConsent } from '../oidc/configuration/consent.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
@@ -27,7 +28,7 @@ export async function consentRequest({
   app,
   sessionUser,
 }: InteractionContext): Promise<ConsentRequest> {
-  const { db, tenant, directory } = tenantProvider.context;
+  const { db, tenant, directory, issuer } = tenantProvider.context;
   const { params, prompt } = interaction;
   const requested = textOf(params['scope']).split(' ').filter(Boolean);
   const before =
@@ -52,7 +53,7 @@ export async function consentRequest({
     if (!resource || asked.length === 0) continue;
     resources[identifier] = asked.map(({ name }) => name);
     groups.push({
-      resource: { name: resource.name },
+      resource: identifier === apiIdentifier(issuer) ? 'own_api' : { name: resource.name },
       scopes: asked.map(({ name, description }) => ({
         name,
         description,

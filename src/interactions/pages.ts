@@ -3,7 +3,7 @@ import type { Views } from '../http/views.ts';
 import type { PageWriter } from '../i18n/request-language.ts';
 import type { Translator } from '../i18n/translations.ts';
 import type { ConfirmReason } from './confirm-reason.ts';
-import { describeScopes, type ConsentGroup } from './scope-texts.ts';
+import { describeGroup, type ConsentGroup } from './scope-texts.ts';
 
 /**
  * The screens of signing in and out, one function a screen, each returning a whole document. They say; they do not
@@ -153,10 +153,7 @@ export function createInteractionPages({ views, now }: { views: Views; now: Cloc
     },
 
     consentPage(language: PageWriter, locals: ConsentLocals): string {
-      const groups = locals.groups.map(({ resource, scopes }) => ({
-        resource,
-        sections: describeScopes(scopes, language.page()),
-      }));
+      const groups = locals.groups.map((group) => describeGroup(group, language.page()));
       return views.render(
         'interactions/consent',
         { ...locals, groups, hasNew: isExtension(locals.groups) },

@@ -1,3 +1,4 @@
+import { isPermission } from '../access/permissions.ts';
 import type { Translator } from '../i18n/translations.ts';
 
 /** Scopes and claims in the words of the people who grant them. */
@@ -14,8 +15,11 @@ export interface ConsentScope {
 }
 
 export interface ConsentGroup {
-  /** The API the scopes belong to; `null` for the account itself (`openid`, `profile`, …). */
-  resource: { name: string } | null;
+  /**
+   * The API the scopes belong to, or that of this server, which has a name in every language; `null` for the account
+   * itself (`openid`, `profile`, …).
+   */
+  resource: { name: string } | 'own_api' | null;
   scopes: readonly ConsentScope[];
 }
 
@@ -39,9 +43,27 @@ const STANDARD: Readonly<Record<string, ConsentSection['kind']>> = {
 /** Only what surely changes nothing is called reading. */
 const READING = /(^|[:._/-])(read|readonly|view|list|get|search)($|[:._/-])/i;
 
-/** @returns the sections that have something in them: what may be read, what may be changed, what lasts */
-export function describeScopes(scopes: readonly ConsentScope[], translator: Translator): ConsentSection[] {
-  const items = scopes.map((scope) => ({ ...describe(scope, translator), isNew: scope.isNew }));
+/** @returns `sections` are those that have something in them: what may be read, what may be changed, what lasts */
+export function describeGroup(
+  { resource, scopes }: ConsentGroup,
+  translator: Translator,
+): { title: string; sections: ConsentSection[] } {
+  const title =
+    resource === null
+      ? translator.t('interactions.consent.your_account')
+      : resource === 'own_api'
+        ? translator.t('interactions.consent.own_api')
+        : resource.name;
+  const isOwnApi = resource === 'own_api';
+  return { title, sections: sectionsOf(scopes, translator, isOwnApi) };
+}
+
+function sectionsOf(
+  scopes: readonly ConsentScope[],
+  translator: Translator,
+  isOwnApi: boolean,
+): ConsentSection[] {
+  const items = scopes.map((scope) => ({ ...describe(scope, translator, isOwnApi), isNew: scope.isNew }));
   return KINDS.map((kind) => ({
     kind,
     items: items.filter((item) => item.kind === kind).map(({ text, isNew }) => ({ text, isNew })),
@@ -51,8 +73,13 @@ export function describeScopes(scopes: readonly ConsentScope[], translator: Tran
 function describe(
   { name, description, isClaim }: ConsentScope,
   translator: Translator,
+  isOwnApi: boolean,
 ): { kind: ConsentSection['kind']; text: string } {
   if (isClaim) return { kind: 'read', text: describeClaim(name, translator) };
+  if (isOwnApi && isPermission(name)) {
+    const text = translator.t(`interactions.permission.${name.replace(':', '_')}`);
+    return { kind: READING.test(name) ? 'read' : 'change', text };
+  }
   const standard = Object.hasOwn(STANDARD, name) ? STANDARD[name] : undefined;
   if (standard && description === null)
     return { kind: standard, text: translator.t(`interactions.scope.${name}`) };

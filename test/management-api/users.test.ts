@@ -299,6 +299,24 @@ describe('API users', () => {
         assert.equal((await patch(bad)).status, 400);
     });
 
+    it('tells apart what an administrator did to others and what happened to themselves', async () => {
+      const { token, id } = await world.person({ isAdministrator: true });
+      const { id: other } = await world.person();
+      await world.call('POST', `/users/${other}/disable`, { token, body: {} });
+
+      const own = (await world.call('GET', `/users/${id}/activity?limit=2`, { token })).body.events;
+      const theirs = (await world.call('GET', `/users/${other}/activity?limit=1`, { token })).body.events;
+
+      assert.deepEqual(
+        [...own, ...theirs].map((event) => [event.type, event.by_user, event.about_user]),
+        [
+          ['user.disabled', true, false],
+          ['user.login', true, true],
+          ['user.disabled', false, true],
+        ],
+      );
+    });
+
     it('keeps one language and one time zone, whether they are set as preferences or in the profile', async () => {
       const { token, id } = await world.person();
       const path = `/users/${id}/preferences`;

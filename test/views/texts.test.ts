@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
-import { describeScopes } from '../../src/interactions/scope-texts.ts';
+import { PERMISSIONS } from '../../src/access/permissions.ts';
+import { describeGroup } from '../../src/interactions/scope-texts.ts';
+import type { ConsentScope } from '../../src/interactions/scope-texts.ts';
+import type { Translator } from '../../src/i18n/translations.ts';
 import { english, translations } from '../support/translations.ts';
 
 describe('the texts of scopes', () => {
+  const describeScopes = (scopes: ConsentScope[], translator: Translator) =>
+    describeGroup({ resource: { name: 'Invoices' }, scopes }, translator).sections;
   const scope = (name: string, description: string | null = null) => ({ name, description, isNew: false });
 
   it('say the standard ones in plain words, what lasts apart', () => {
@@ -39,6 +44,17 @@ describe('the texts of scopes', () => {
       section?.items.map(({ text }) => text),
       ['Change a', 'b:write', 'c:write'],
     );
+  });
+
+  it('say what this server’s own API allows in every language', () => {
+    for (const locale of translations.locales) {
+      const scopes = Object.keys(PERMISSIONS).map((name) => scope(name, 'in English'));
+      const { title, sections } = describeGroup({ resource: 'own_api', scopes }, translations.for(locale));
+
+      const texts = sections.flatMap(({ items }) => items.map(({ text }) => text));
+      assert.equal(new Set([title, ...texts]).size, scopes.length + 1);
+      assert.doesNotMatch([title, ...texts].join(), /in English|interactions\.|\w:\w/);
+    }
   });
 
   it('say claims in the language of who reads them, and name those that nobody knows', () => {
