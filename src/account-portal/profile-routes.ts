@@ -37,7 +37,8 @@ export function profileRoutes({ router, doors, show, users, locales, emailChange
   router.post(
     '/profile',
     doors.form({ fields, page: '/profile' }, async (ctx, portal, values) => {
-      const faulty = faultsOf(values);
+      const offered = offeredLocales(portal);
+      const faulty = faultsOf(values, offered);
       if (faulty.length > 0) return showForm(ctx, portal, { values, faulty, status: 422 });
       try {
         const claims = Object.fromEntries(
@@ -60,10 +61,16 @@ export function profileRoutes({ router, doors, show, users, locales, emailChange
     }),
   );
 
-  function faultsOf(values: Record<Field, string>): Field[] {
+  /** Those there are texts in, and one that an app or an import saved: what is not shown would be lost. */
+  function offeredLocales({ profile }: Portal): readonly string[] {
+    const { locale = '' } = profile.claims;
+    return locale === '' || locales.includes(locale) ? locales : [...locales, locale];
+  }
+
+  function faultsOf(values: Record<Field, string>, offered: readonly string[]): Field[] {
     return [
       ...(values.zoneinfo === '' || isTimeZone(values.zoneinfo) ? [] : (['zoneinfo'] as const)),
-      ...(values.locale === '' || locales.includes(values.locale) ? [] : (['locale'] as const)),
+      ...(values.locale === '' || offered.includes(values.locale) ? [] : (['locale'] as const)),
     ];
   }
 
@@ -81,13 +88,19 @@ export function profileRoutes({ router, doors, show, users, locales, emailChange
         faulty,
         isVerified: portal.user.emailVerifiedAt !== null,
         canMail: emailChange !== undefined,
-        languages: locales.map((locale) => ({
-          locale,
-          name: new Intl.DisplayNames(locale, { type: 'language' }).of(locale) ?? locale,
-        })),
+        languages: offeredLocales(portal).map((locale) => ({ locale, name: nameOfLanguage(locale) })),
         done: doneOf(ctx, ['saved', 'email']),
       },
     });
+  }
+}
+
+/** By its own name, if it is a language at all. */
+function nameOfLanguage(locale: string): string {
+  try {
+    return new Intl.DisplayNames(locale, { type: 'language' }).of(locale) ?? locale;
+  } catch {
+    return locale;
   }
 }
 

@@ -125,7 +125,8 @@ export function createUserLifeCycle({
     },
 
     /**
-     * Opens a locked account, and in any case forgets failed sign-ins, so that the next one need not wait.
+     * Opens a locked account, and in any case forgets failed sign-ins, so that the next one need not wait. Of an
+     * account that was open this is recorded where an administrator did it.
      * @throws {AppError} `user.not_found`
      */
     unlock: (actor: Actor, id: string, { reason }: { reason: UnlockReason }): Promise<User> =>
@@ -133,7 +134,8 @@ export function createUserLifeCycle({
         await forgetFailures(trx, actor.tenantId, user.email);
         const how = { type: 'user.unlocked', reason } as const;
         if (user.status === 'locked') return moveTo(trx, actor, user, 'active', how);
-        await recordEvent(trx, actor, how.type, { target: { type: 'user', id }, reason });
+        if (reason === 'administrator')
+          await recordEvent(trx, actor, how.type, { target: { type: 'user', id }, reason });
         return user;
       }),
 

@@ -57,6 +57,20 @@ describe('one’s own data at the account portal', function () {
       });
     });
 
+    it('keeps a language that an app saved, of which there are no texts', async () => {
+      for (const locale of ['pt-BR', 'no language at all']) {
+        const ana = await visitor({ claims: { locale } });
+        const page = await ana.open('/profile');
+
+        const saved = await ana.submit(page, '/account/profile', { name: 'Ana', locale });
+
+        const { claims } = await app.db('user_profiles').where({ user_id: ana.user.id }).first();
+        assert.match(page.body, new RegExp(`<option value="${locale}" lang="${locale}" selected>`));
+        assert.equal(saved.url, `${ana.base}/profile?done=saved`);
+        assert.deepEqual(claims, { name: 'Ana', locale });
+      }
+    });
+
     for (const [field, value] of [
       ['zoneinfo', 'Mars/Olympus'],
       ['locale', 'xx'],

@@ -427,7 +427,10 @@ describe('API users', () => {
       const all = [...first.sessions, ...second.sessions];
       const times = all.map(({ created_at }): string => created_at);
       assert.deepEqual([first.sessions.length, second.sessions.length, second.next_cursor], [2, 1, null]);
-      assert.deepEqual(times, times.toSorted((a, b) => b.localeCompare(a)));
+      assert.deepEqual(
+        times,
+        times.toSorted((a, b) => b.localeCompare(a)),
+      );
       assert.deepEqual(
         all.map(({ is_current }) => is_current),
         [false, false, true],

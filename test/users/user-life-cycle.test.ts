@@ -113,9 +113,10 @@ describe('life cycle of a user', () => {
     await users.disable(actor(), id);
 
     const user = await users.unlock(actor(), id, { reason: 'administrator' });
+    await users.unlock(actor(), id, { reason: 'mail' });
 
     assert.equal(user.status, 'disabled');
-    assert.deepEqual(forgiven, [EMAIL]);
+    assert.deepEqual(forgiven, [EMAIL, EMAIL]);
     assert.equal((await eventsOf(db, tenantId, 'user.unlocked')).length, 1);
   });
 
