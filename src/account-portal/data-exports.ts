@@ -11,7 +11,7 @@ import { userStore } from '../users/user-store.ts';
 import { PORTAL_PATH } from '../oidc/extensions/portal-client.ts';
 import { personalData } from './personal-rows.ts';
 
-/** Copies of people's own data, made on request, kept sealed for a week. */
+/** Copies of people's own data, made on request, kept sealed for a week or until there is a newer one. */
 export interface DataExport {
   id: string;
   createdAt: Date;
@@ -110,6 +110,7 @@ export function createDataExports({
             expires_at: trx.raw('now() + make_interval(days => ?)', [KEPT_DAYS]),
             updated_at: trx.fn.now(),
           });
+        await trx('data_exports').where({ tenant_id, user_id: user.id }).whereNot({ id }).delete();
         await recordEvent(trx, systemActor(row.tenant_id), 'user.export_ready', {
           target: { type: 'user', id: user.id },
         });
@@ -154,7 +155,12 @@ export function createDataExports({
       const row = await db('data_export_parts')
         .where({ tenant_id: tenantId, export_id: id, position })
         .first('content_sealed');
-      if (!row) return;
+      if (!row) {
+        // Half of a copy must not look like all of it.
+        const isThere = await db('data_exports').where({ tenant_id: tenantId, id }).first('id');
+        if (!isThere) throw new Error('a copy of data ended while it was sent');
+        return;
+      }
       yield sealer.open(row.content_sealed, placeOfPart(id, position));
     }
   }

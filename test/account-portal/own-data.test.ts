@@ -203,6 +203,26 @@ describe('one’s own data at the account portal', function () {
       assert.equal((await eventsOf(ana.user.id, 'user.export_requested')).length, 1);
     });
 
+    it('takes the place of the one before, whose download does not end as if it were complete', async () => {
+      const ana = await visitor();
+      const actor = { ...tenant.actor, type: 'user' as const, id: ana.user.id };
+      const make = async () => {
+        await app.services.dataExports.request(actor, { locale: 'en' });
+        await runJob();
+      };
+      await make();
+      const first = await app.services.dataExports.latest(actor);
+      const parts = (await app.services.dataExports.read(actor, first?.id ?? ''))?.[Symbol.asyncIterator]();
+      await parts?.next();
+
+      await make();
+
+      const rows = await app.db('data_exports').where({ user_id: ana.user.id });
+      assert.equal(rows.length, 1);
+      assert.notEqual(rows[0].id, first?.id);
+      await assert.rejects(async () => parts?.next(), /ended while it was sent/);
+    });
+
     it('knows every table and every column that says something about a person', async () => {
       const { rows } = await app.db.raw<{ rows: { table: string; column: string }[] }>(
         `SELECT c.relname AS table, a.attname AS column FROM pg_class c
