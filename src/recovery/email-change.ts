@@ -5,7 +5,7 @@ import type { OneTimeCodes, SendOutcome } from '../one-time-codes/one-time-codes
 import type { User } from '../users/user.ts';
 import type { UserService } from '../users/user-service.ts';
 import type { EmailProof } from './email-verification.ts';
-import { recoveryError } from './recovery-errors.ts';
+import { recoveryError, whileUserExists } from './recovery-errors.ts';
 
 /**
  * Another address for an account: the new one is proved by code before it counts, and the former one is told,
@@ -95,7 +95,8 @@ export function createEmailChange({ db, codes, links, usersOn }: EmailChangeDeps
       const { state, link } = await codes.inspect(tenantId, token);
       if (state !== 'open' || link?.purpose !== 'email_change_undo' || link.userId === undefined)
         throw recoveryError('not_proved');
-      const stored = await usersOn(db).preparePassword(actor, link.userId, password);
+      const { userId } = link;
+      const stored = await whileUserExists(() => usersOn(db).preparePassword(actor, userId, password));
 
       return db.transaction(async (trx) => {
         const proved = await codes.consumeLink(trx, tenantId, 'email_change_undo', token);

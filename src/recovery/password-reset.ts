@@ -9,7 +9,7 @@ import type { OneTimeCodes, SendOutcome } from '../one-time-codes/one-time-codes
 import type { User } from '../users/user.ts';
 import type { UserService } from '../users/user-service.ts';
 import { mayRecover } from './may-recover.ts';
-import { recoveryError } from './recovery-errors.ts';
+import { recoveryError, whileUserExists } from './recovery-errors.ts';
 
 /**
  * A new password for who has forgotten theirs and proves to read the account's address. It replaces the
@@ -34,10 +34,7 @@ export interface PasswordResetDeps {
   attempts: Pick<SignInAttempts, 'begin'>;
   usersOn: (
     db: Db,
-  ) => Pick<
-    UserService,
-    'findByEmail' | 'get' | 'preparePassword' | 'storePassword' | 'confirmEmail' | 'unlock'
-  >;
+  ) => Pick<UserService, 'findByEmail' | 'preparePassword' | 'storePassword' | 'confirmEmail' | 'unlock'>;
 }
 
 export function createPasswordReset(deps: PasswordResetDeps) {
@@ -129,7 +126,8 @@ export function createPasswordReset(deps: PasswordResetDeps) {
       const open = await find(tenantId, proof);
       if (open?.userId === undefined) throw recoveryError('not_proved');
       // Takes its time, during which nothing must be locked.
-      const stored = await usersOn(db).preparePassword(actor, open.userId, password);
+      const { userId: ownerId } = open;
+      const stored = await whileUserExists(() => usersOn(db).preparePassword(actor, ownerId, password));
 
       return db.transaction(async (trx) => {
         const proved =
@@ -139,9 +137,9 @@ export function createPasswordReset(deps: PasswordResetDeps) {
         const { userId } = proved ?? {};
         if (proved === undefined || userId === undefined) throw recoveryError('not_proved');
         const users = usersOn(trx);
-        const found = await users.get(actor, userId);
-        // The address can have changed hands since the mail was sent.
-        if (!mayRecover(found) || found.email !== proved.address) throw recoveryError('not_proved');
+        const found = await users.findByEmail(actor, proved.address);
+        // Since the mail was sent the address can have changed hands, and the account can have been deleted.
+        if (found?.id !== userId || !mayRecover(found)) throw recoveryError('not_proved');
 
         const owner: Actor = { ...actor, type: 'user', id: userId };
         await users.storePassword(owner, userId, stored, { keepsAccess: !endsAccess });

@@ -26,7 +26,7 @@ export interface SignInCodeDeps {
   codes: OneTimeCodes;
   links: Links;
   attempts: Pick<SignInAttempts, 'begin'>;
-  usersOn: (db: Db) => Pick<UserService, 'findByEmail' | 'get' | 'confirmEmail' | 'unlock'>;
+  usersOn: (db: Db) => Pick<UserService, 'findByEmail' | 'confirmEmail' | 'unlock'>;
 }
 
 export function createSignInCode({ db, codes, links, attempts, usersOn }: SignInCodeDeps) {
@@ -36,11 +36,12 @@ export function createSignInCode({ db, codes, links, attempts, usersOn }: SignIn
       const proved = await codes.consumeProved(trx, actor.tenantId, 'sign_in', binding);
       if (proved?.userId === undefined) return undefined;
       const users = usersOn(trx);
-      const user = await users.get(actor, proved.userId);
-      if (!mayRecover(user) || user.email !== proved.address) {
+      const user = await users.findByEmail(actor, proved.address);
+      // Since the mail was sent the address can have changed hands, and the account can have been deleted.
+      if (user?.id !== proved.userId || !mayRecover(user)) {
         await recordEvent(trx, actor, 'user.login_failed', {
-          target: { type: 'user', id: user.id },
-          reason: `user_${user.status}`,
+          target: { type: 'user', id: proved.userId },
+          reason: user?.id === proved.userId ? `user_${user.status}` : 'unknown_user',
         });
         return undefined;
       }

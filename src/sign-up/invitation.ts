@@ -28,10 +28,7 @@ export interface InvitationDeps {
   links: Links;
   usersOn: (
     db: Db,
-  ) => Pick<
-    UserService,
-    'create' | 'findByEmail' | 'get' | 'preparePassword' | 'storePassword' | 'confirmEmail'
-  >;
+  ) => Pick<UserService, 'create' | 'findByEmail' | 'preparePassword' | 'storePassword' | 'confirmEmail'>;
 }
 
 export function createInvitations({ db, isMailAvailable, codes, links, usersOn }: InvitationDeps) {
@@ -84,8 +81,8 @@ export function createInvitations({ db, isMailAvailable, codes, links, usersOn }
       if (state !== 'expired' || link?.purpose !== 'invitation' || link.userId === undefined) return;
       const { userId, context, address } = link;
       await db.transaction(async (trx) => {
-        const user = await usersOn(trx).get(actor, userId);
-        if (user.status !== 'pending' || user.email !== address) return;
+        const user = await usersOn(trx).findByEmail(actor, address);
+        if (user?.id !== userId || user.status !== 'pending') return;
         await send(trx, actor, user, context.locale ?? 'en', true);
       });
     },
@@ -99,14 +96,16 @@ export function createInvitations({ db, isMailAvailable, codes, links, usersOn }
       const { state, link } = await codes.inspect(tenantId, token);
       if (state !== 'open' || link?.purpose !== 'invitation' || link.userId === undefined)
         throw fail('link_invalid');
+      const invited = await usersOn(db).findByEmail(actor, link.address);
+      if (invited?.id !== link.userId) throw fail('link_invalid');
       const stored = await usersOn(db).preparePassword(actor, link.userId, password);
 
       return db.transaction(async (trx) => {
         const proved = await codes.consumeLink(trx, tenantId, 'invitation', token);
         if (proved?.userId === undefined) throw fail('link_invalid');
         const users = usersOn(trx);
-        const user = await users.get(actor, proved.userId);
-        if (user.status !== 'pending' || user.email !== proved.address) throw fail('link_invalid');
+        const user = await users.findByEmail(actor, proved.address);
+        if (user?.id !== proved.userId || user.status !== 'pending') throw fail('link_invalid');
         const owner: Actor = { ...actor, type: 'user', id: user.id };
         await users.storePassword(owner, user.id, stored);
         return users.confirmEmail(owner, user.id);

@@ -108,6 +108,21 @@ describe('API sign-up and recovery', () => {
     }
   });
 
+  it('sets no password of an account that was deleted since the code was sent', async () => {
+    const { id, email } = await world.person();
+    const { body: sent } = await post('/auth/forgot-password', { email });
+    const code = codeIn(await sink.mailTo(email));
+    await app.services.users.delete(world.actor, id);
+
+    const { status, body } = await post('/auth/reset-password', {
+      request_token: sent.request_token,
+      code,
+      password: NEW_PASSWORD,
+    });
+
+    assert.deepEqual([status, body.code], [410, 'recovery.not_proved']);
+  });
+
   it('lets nobody sign up where the tenant does not', async () => {
     const own = await createApiWorld(app);
     await app.services.tenants.update(own.actor, own.tenant.slug, { settings: { signUp: 'off' } });

@@ -96,6 +96,18 @@ describe('the link of a mail, opened anywhere', () => {
       assert.match(again.body, /already used/);
     });
 
+    it(`is worth nothing once the account was deleted (${name})`, async () => {
+      const { user, link } = await make();
+      const agent = createUserAgent();
+      const page = await agent.get(link);
+      await app.services.users.delete(tenant.actor, user.id);
+
+      const answer = await agent.submit(page, '/link', { password: NEW_PASSWORD });
+
+      assert.equal(answer.status, 410, answer.body);
+      assert.equal((await app.db('users').where({ id: user.id }).first()).status, 'deleted');
+    });
+
     it(`does nothing without its form's token, nor in another tenant (${name})`, async () => {
       const { link } = await make();
       const other = await app.tenant();
