@@ -184,7 +184,8 @@ export const environmentSchema = z.object({
       'Such a lock ends after this long (30 days), or earlier through its owner or `gatehouse user unlock`.',
   }),
   GATEHOUSE_SIGN_IN_ATTEMPTS_PER_NETWORK: integer(3, 1_000_000).default(100).meta({
-    description: 'Failed sign-ins within ten minutes from one network, at whatever accounts.',
+    description:
+      'Failed sign-ins within ten minutes from one network, at whatever accounts; ten times as many from the networks around it.',
   }),
   GATEHOUSE_CONNECTIONS_PER_NETWORK: integer(10, 1_000_000).default(1000).meta({
     description:

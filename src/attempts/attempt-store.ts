@@ -38,9 +38,9 @@ const seconds = (amount: string) => `make_interval(secs => ${amount})`;
 const blockedUntil = (attempts: string) => `now() + nullif(${seconds(waitAfter(attempts))}, interval '0')`;
 
 // Takes: tenant, subject, window, limit.
-const COUNT_WINDOW = `
+const countWindow = (from: string) => `
   INSERT INTO attempt_counters AS c (tenant_id, id_hash, expires_at)
-  VALUES (?::uuid, ${ID}, now() + ${seconds('?::float8')})
+  SELECT ?::uuid, ${ID}, now() + ${seconds('?::float8')} ${from}
   ON CONFLICT (tenant_id, id_hash) DO UPDATE SET
     attempts = ${NEXT},
     expires_at = CASE WHEN c.expires_at <= now() THEN excluded.expires_at ELSE c.expires_at END,
@@ -62,35 +62,50 @@ const countRow = (from: string) => `
 
 const PARAMETERS = `waits AS (SELECT ?::int[] AS w), life AS (SELECT ${seconds('?::float8')} AS kept)`;
 
-// Losing a point given back costs nobody but whoever gets it. Takes: tenant, subject. The window's row is locked before the other one everywhere, or two sign-ins could
-// wait for each other; whoever reads `done` comes after it.
-const GIVE_BACK_WINDOW = `
-  given_back AS (
-    UPDATE attempt_counters SET attempts = attempts - 1, updated_at = now() FROM unhurried
-     WHERE tenant_id = ?::uuid AND id_hash = ${ID} AND attempts > 0
-    RETURNING 1),
-  done AS (SELECT count(*) FROM given_back)`;
+// Losing a point given back costs nobody but whoever gets it. Takes: tenant, subject; tenant, subject. The rows are
+// locked in one order everywhere, the narrow window's first and the account's last, or two sign-ins could wait for each
+// other; whoever reads `done` comes after the windows.
+const giveBack = (from: string) =>
+  `UPDATE attempt_counters SET attempts = attempts - 1, updated_at = now() FROM ${from}
+    WHERE tenant_id = ?::uuid AND id_hash = ${ID} AND attempts > 0 RETURNING 1`;
+const GIVE_BACK_WINDOWS = `
+  given_back AS (${giveBack('unhurried')}),
+  near AS (SELECT count(*) FROM given_back),
+  given_back_around AS (${giveBack('near')}),
+  done AS (SELECT count(*) FROM given_back_around)`;
+
+/** Of where the attempt comes from, and of what lies around. */
+export type Windows = readonly [near: WindowBudget, around: WindowBudget];
+
+const NO_WINDOW = { subject: '', limit: 1, windowSeconds: 0 };
+const NO_WINDOWS: Windows = [NO_WINDOW, NO_WINDOW];
 
 export function attemptStore(db: Db, tenantId: string) {
+  const pointsOf = (windows: Windows | undefined) =>
+    (windows ?? NO_WINDOWS).flatMap(({ subject }) => [tenantId, subject]);
+
   return {
     /**
-     * Counts an attempt, if both budgets allow it; the window's is asked first, so that whoever has used it
-     * up cannot spend the other one as well.
+     * Counts an attempt, if all budgets allow it; those of the windows are asked first, the narrow one before the wide
+     * one, so that whoever has used one up cannot spend the next one as well.
      * @returns how many in a row there were, this one included; undefined when it is refused
      */
-    async take(row: RowBudget, window: WindowBudget | undefined): Promise<number | undefined> {
+    async take(row: RowBudget, windows: Windows | undefined): Promise<number | undefined> {
       const parameters = [row.waitSeconds as unknown as string[], row.keptSeconds];
-      const { rows } = window
+      const { rows } = windows
         ? await prepared<{ attempts: number }>(
             db,
             'attempts-take',
-            `WITH ${PARAMETERS}, within AS (${COUNT_WINDOW}) ${countRow('within, life')}`,
+            `WITH ${PARAMETERS}, near AS (${countWindow('')}), around AS (${countWindow('FROM near')})
+             ${countRow('around, life')}`,
             [
               ...parameters,
-              tenantId,
-              window.subject,
-              window.windowSeconds,
-              window.limit,
+              ...windows.flatMap(({ subject, windowSeconds, limit }) => [
+                tenantId,
+                subject,
+                windowSeconds,
+                limit,
+              ]),
               tenantId,
               row.subject,
             ],
@@ -105,40 +120,48 @@ export function attemptStore(db: Db, tenantId: string) {
     },
 
     /** @returns the seconds until the next attempt at each can be made; 0 when it can be made now */
-    async waits(row: RowBudget, window: WindowBudget | undefined): Promise<{ row: number; window: number }> {
-      const { rows } = await prepared<{ row: number; window: number }>(
+    async waits(
+      row: RowBudget,
+      windows: Windows | undefined,
+    ): Promise<{ row: number; near: number; around: number }> {
+      const windowWait = `coalesce((SELECT extract(epoch FROM expires_at - now())::float8 FROM attempt_counters
+        WHERE tenant_id = ?::uuid AND id_hash = ${ID} AND expires_at > now() AND attempts >= ?::int), 0)`;
+      const { rows } = await prepared<{ row: number; near: number; around: number }>(
         db,
         'attempts-waits',
         `SELECT
            coalesce((SELECT extract(epoch FROM blocked_until - now())::float8 FROM attempt_counters
              WHERE tenant_id = ?::uuid AND id_hash = ${ID} AND expires_at > now() AND blocked_until > now()), 0) AS row,
-           coalesce((SELECT extract(epoch FROM expires_at - now())::float8 FROM attempt_counters
-             WHERE tenant_id = ?::uuid AND id_hash = ${ID} AND expires_at > now() AND attempts >= ?::int), 0) AS window`,
-        [tenantId, row.subject, tenantId, window?.subject ?? '', window?.limit ?? 1],
+           ${windowWait} AS near, ${windowWait} AS around`,
+        [
+          tenantId,
+          row.subject,
+          ...(windows ?? NO_WINDOWS).flatMap(({ subject, limit }) => [tenantId, subject, limit]),
+        ],
       );
-      return rows[0] ?? { row: 0, window: 0 };
+      return rows[0] ?? { row: 0, near: 0, around: 0 };
     },
 
-    /** The attempt was good: the row ends, and the window gets its point back. */
-    async forget(row: Budget, window: Budget | undefined): Promise<void> {
+    /** The attempt was good: the row ends, and the windows get their point back. */
+    async forget(row: Budget, windows: Windows | undefined): Promise<void> {
       await prepared(
         db,
         'attempts-forget',
-        `WITH ${UNHURRIED}, ${GIVE_BACK_WINDOW}
+        `WITH ${UNHURRIED}, ${GIVE_BACK_WINDOWS}
          DELETE FROM attempt_counters USING done WHERE tenant_id = ?::uuid AND id_hash = ${ID}`,
-        [tenantId, window?.subject ?? '', tenantId, row.subject],
+        [...pointsOf(windows), tenantId, row.subject],
       );
     },
 
-    /** The attempt was not judged after all: both get their point back. */
-    async giveBack(row: Budget, window: Budget | undefined): Promise<void> {
+    /** The attempt was not judged after all: all get their point back. */
+    async giveBack(row: Budget, windows: Windows | undefined): Promise<void> {
       await prepared(
         db,
         'attempts-give-back',
-        `WITH ${UNHURRIED}, ${GIVE_BACK_WINDOW}
+        `WITH ${UNHURRIED}, ${GIVE_BACK_WINDOWS}
          UPDATE attempt_counters SET attempts = attempts - 1, blocked_until = NULL, updated_at = now() FROM done
           WHERE tenant_id = ?::uuid AND id_hash = ${ID} AND attempts > 0`,
-        [tenantId, window?.subject ?? '', tenantId, row.subject],
+        [...pointsOf(windows), tenantId, row.subject],
       );
     },
   };

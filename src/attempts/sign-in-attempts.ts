@@ -2,9 +2,9 @@ import { LRUCache } from 'lru-cache';
 import type { Db } from '../db/database.ts';
 import { recordEvent } from '../events/record-event.ts';
 import type { Actor } from '../http/actor.ts';
-import { networkOf } from '../lib/networks.ts';
+import { neighbourhoodOf, networkOf } from '../lib/networks.ts';
 import { attemptStore } from './attempt-store.ts';
-import type { RowBudget, WindowBudget } from './attempt-store.ts';
+import type { RowBudget, Windows } from './attempt-store.ts';
 
 /**
  * How often somebody may guess (NIST SP 800-63B-4 §3.2.2, ASVS 6.3.1). Every attempt is counted before it is
@@ -27,7 +27,7 @@ export interface SignInLimits {
   lockAfter: number;
   /** How long it stays closed unless somebody opens it. */
   lockSeconds: number;
-  /** Failures within ten minutes from one network. */
+  /** Failures within ten minutes from one address, of IPv6 one /64. Ten times as many from all around it. */
   perNetwork: number;
 }
 
@@ -51,6 +51,8 @@ const FIRST_WAIT_SECONDS = 30;
 const LONGEST_WAIT_SECONDS = 3600;
 const KEPT_SECONDS = 7 * 86_400;
 const WINDOW_SECONDS = 600;
+/** Whoever has a whole network, and many have a /48, cannot use the limit of each address in it. */
+const AROUND_FACTOR = 10;
 
 /** For refusals that were heard a moment ago, the database is not asked again. */
 const REMEMBERED_MS = 5_000;
@@ -94,32 +96,28 @@ export function createSignInAttempts({
     ): Promise<Attempt | { ok: false; retryAfterSeconds: number }> {
       if (!limits) return UNCOUNTED;
       const row = rowOf(where.email ?? '', where.isKnownBrowser);
-      const window: WindowBudget | undefined =
-        where.isKnownBrowser || !where.ip
-          ? undefined
-          : {
-              subject: `sign-in network ${networkOf(where.ip)}`,
-              limit: limits.perNetwork,
-              windowSeconds: WINDOW_SECONDS,
-            };
+      const windows = where.isKnownBrowser || !where.ip ? undefined : windowsOf(where.ip, limits.perNetwork);
+      const [near, around] = windows ?? [];
 
-      const remembered = rememberedWait(tenantId, [row.subject, window?.subject]);
+      const remembered = rememberedWait(tenantId, [row.subject, near?.subject, around?.subject]);
       if (remembered > 0) return { ok: false, retryAfterSeconds: remembered };
 
       const store = attemptStore(db, tenantId);
-      const inARow = await store.take(row, window);
+      const inARow = await store.take(row, windows);
       if (inARow === undefined) {
-        const wait = await store.waits(row, window);
+        const wait = await store.waits(row, windows);
         remember(tenantId, row.subject, wait.row);
-        if (window) remember(tenantId, window.subject, wait.window);
-        return { ok: false, retryAfterSeconds: Math.max(1, Math.ceil(Math.max(wait.row, wait.window))) };
+        if (near) remember(tenantId, near.subject, wait.near);
+        if (around) remember(tenantId, around.subject, wait.around);
+        const longest = Math.max(wait.row, wait.near, wait.around);
+        return { ok: false, retryAfterSeconds: Math.max(1, Math.ceil(longest)) };
       }
       return {
         ok: true,
         inARow,
-        succeeded: () => store.forget(row, window),
+        succeeded: () => store.forget(row, windows),
         failed: (actor, userId) => tellOf(actor, { userId, email: where.email }, inARow, limits),
-        withdraw: () => store.giveBack(row, window),
+        withdraw: () => store.giveBack(row, windows),
       };
     },
 
@@ -175,6 +173,18 @@ const UNCOUNTED: Attempt = {
   failed: () => NOTHING,
   withdraw: () => NOTHING,
 };
+
+function windowsOf(ip: string, perNetwork: number): Windows {
+  const network = networkOf(ip);
+  return [
+    { subject: `sign-in network ${network}`, limit: perNetwork, windowSeconds: WINDOW_SECONDS },
+    {
+      subject: `sign-in networks around ${neighbourhoodOf(ip) ?? network}`,
+      limit: perNetwork * AROUND_FACTOR,
+      windowSeconds: WINDOW_SECONDS,
+    },
+  ];
+}
 
 /** The database knows better which spellings are one; here a miss costs only a question. */
 function keyOf(tenantId: string, subject: string): string {

@@ -162,6 +162,32 @@ describe('the limits of guessing', () => {
     });
   }
 
+  for (const [what, addressOf, elsewhere] of [
+    ['a /24 of IPv4', (index: number) => `198.51.100.${index}`, '198.51.101.1'],
+    ['a /48 of IPv6', (index: number) => `2001:db8:7:${index.toString(16)}::1`, '2001:db8:8::1'],
+  ] as const) {
+    it(`allow ten times as much to all of ${what} as to an address in it`, async () => {
+      const limits = { ...LIMITS, perNetwork: 3 };
+      const from = (index: number) => at(`user-${index}@example.com`, { ip: addressOf(index) });
+      for (let index = 0; index < 30; index += 1) await allowed(from(index), limits);
+
+      const wait = await refusal(from(30), limits);
+
+      assert.ok(wait > 590 && wait <= 600, String(wait));
+      await allowed(at('user-30@example.com', { ip: elsewhere }), limits);
+    });
+  }
+
+  it('give the networks around an address their successes back', async () => {
+    const limits = { ...LIMITS, perNetwork: 3 };
+    const from = (index: number) => at(`user-${index}@example.com`, { ip: `198.51.100.${index}` });
+
+    for (let index = 0; index < 40; index += 1) {
+      const attempt = await allowed(from(index), limits);
+      await (index % 2 === 0 ? attempt.succeeded() : attempt.withdraw());
+    }
+  });
+
   it('give a network its success back, and not its failures', async () => {
     const limits = { ...LIMITS, perNetwork: 4 };
     const [ip, other] = ['192.0.2.9', 'other@example.com'];
