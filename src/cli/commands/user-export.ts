@@ -29,12 +29,13 @@ export function addUserExport(group: Command, io: CliIo): void {
       await runInSession(io, command, async ({ services, actor }) => {
         const bar = await progressBar(io, 'Exporting');
         let users = 0;
+        const total = await services.userExport.count(actor);
         const text = services.userExport.run(actor, {
           format,
           withPasswordHashes,
           onProgress(count) {
             users = count;
-            bar.show(count, undefined);
+            bar.show(count, Math.min(1, count / Math.max(1, total)));
           },
         });
         try {
@@ -45,7 +46,13 @@ export function addUserExport(group: Command, io: CliIo): void {
         } finally {
           bar.end();
         }
-        return { json: { users, file, format }, text: `${users} users written to ${file}.` };
+        const existing = await services.userExport.count(actor);
+        const difference =
+          users === existing ? '' : `\n${existing} exist now: some came or went while it was written.`;
+        return {
+          json: { users, existing, file, format },
+          text: `${users} users written to ${file}.${difference}`,
+        };
       });
     });
 }

@@ -89,6 +89,16 @@ export function createUserExport({
   }
 
   return {
+    /** How many there are to export: what comes of it can be held against that. */
+    async count({ tenantId }: Pick<Actor, 'tenantId'>): Promise<number> {
+      const row = await db('users')
+        .where({ tenant_id: tenantId })
+        .whereNull('deleted_at')
+        .count<{ count: string }[]>('* AS count')
+        .first();
+      return Number(row?.count ?? 0);
+    },
+
     /**
      * All users who are not deleted, in the order of their ids. The record of the export is written first: whoever reads
      * half of it has read it.
