@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GOOD_PASSWORD } from '../support/app.ts';
 import type { TestApp } from '../support/app.ts';
+import { statementsOf } from '../support/query-plans.ts';
 import { writeMmdb } from '../support/mmdb-file.ts';
 import { createApiMailWorld, withoutMail } from './api-mail-world.ts';
 import type { ApiMailWorld } from './api-mail-world.ts';
@@ -76,6 +77,17 @@ describe('API sign-in on a new device', () => {
 
     assert.deepEqual(await reasonsOf(id), []);
     assert.deepEqual(await mailsTo(email), []);
+  });
+
+  it('is asked about by the statement that writes the session', async () => {
+    const { email } = await newPerson();
+    await signIn(email);
+
+    const statements = await statementsOf(app.db, () => signIn(email));
+
+    const onSessions = statements.filter((text) => text.includes('user_sessions'));
+    assert.equal(onSessions.length, 1, onSessions.join('\n'));
+    assert.match(onSessions[0] ?? '', /INSERT INTO user_sessions/);
   });
 
   for (const [what, where] of [
