@@ -42,6 +42,7 @@ import { createTenantService } from './tenants/tenant-service.ts';
 import { blocklistFile } from './users/blocklist-file.ts';
 import { breachedPasswords } from './users/breached-passwords.ts';
 import { commonPasswords } from './users/common-passwords.ts';
+import { createOwnerNotices } from './users/owner-notices.ts';
 import { createPasswordHasher } from './users/password-hasher.ts';
 import { createPasswordPolicy } from './users/password-policy.ts';
 import { createPasswordSignIn } from './users/password-sign-in.ts';
@@ -136,6 +137,8 @@ export function createServices({
     onClosed: (actor, account) =>
       accountLock.lock(actor, account, { seconds: config.signInLimits?.lockSeconds }),
   });
+  const enqueueMail = mail.isAvailable ? mail.enqueue : undefined;
+  const tellOwner = createOwnerNotices({ enqueueMail });
   const usersOn = (on: Db) =>
     createUserService({
       db: on,
@@ -144,6 +147,7 @@ export function createServices({
       passwordPolicy,
       revokeAccess: revokeUserAccess,
       forgetFailures: (trx, tenantId, email) => signInAttempts.forget(trx, tenantId, email),
+      tellOwner,
     });
   const users = usersOn(db);
   const userImport = createUserImport({ db, now, hasher, rolesOn: roleStore });
@@ -165,7 +169,7 @@ export function createServices({
   const passwordReset = createPasswordReset({ ...mailedDeps, attempts: signInAttempts });
   const signInCode = createSignInCode({ ...mailedDeps, attempts: signInAttempts });
   const signUp = createSignUp(mailedDeps);
-  const preferences = createPreferenceService({ db, now });
+  const preferences = createPreferenceService({ db, now, usersOn });
   const activity = createUserActivity({ db, now });
   const access = createAccessService({ db });
   const invitations = createInvitations({ ...mailedDeps, isMailAvailable: mail.isAvailable });
@@ -191,7 +195,6 @@ export function createServices({
       (await clientStore(reader, tenantId).find(clientId)) !== undefined,
   });
   const sessions = createSessionService({ db, endSessions });
-  const enqueueMail = mail.isAvailable ? mail.enqueue : undefined;
   const noticeNewDevice = createNewDeviceNotice({
     db,
     enqueueMail,

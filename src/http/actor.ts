@@ -13,6 +13,11 @@ export interface Actor {
   correlationId?: string | undefined;
 }
 
+/** Whether it is the user who does it. */
+export function isSelf({ type, id }: Actor, userId: string): boolean {
+  return type === 'user' && id === userId;
+}
+
 export function systemActor(tenantId: string): Actor {
   return { tenantId, type: 'system' };
 }

@@ -41,6 +41,8 @@ export const MAIL_TEMPLATES = [
   'invitation',
   'email_change',
   'email_changed',
+  'email_changed_for_you',
+  'password_set_for_you',
   'account_locked',
   'new_device',
   'data_export_ready',

@@ -6,8 +6,8 @@ import type { Clock } from '../lib/clock.ts';
 import { userChanges } from './user-changes.ts';
 import { userError } from './user-errors.ts';
 import { preferencesStore } from './preferences-store.ts';
+import type { UserService } from './user-service.ts';
 import { userStore } from './user-store.ts';
-import { createUserUpdates } from './user-updates.ts';
 
 /**
  * How somebody wants things to be. Nothing here decides what they may do. Language and time zone are claims of the
@@ -63,7 +63,15 @@ export const preferencesPatch = z
 export type Preferences = z.output<typeof preferencesSchema>;
 export type PreferenceService = ReturnType<typeof createPreferenceService>;
 
-export function createPreferenceService({ db, now }: { db: Db; now: Clock }) {
+export function createPreferenceService({
+  db,
+  now,
+  usersOn,
+}: {
+  db: Db;
+  now: Clock;
+  usersOn: (db: Db) => Pick<UserService, 'update'>;
+}) {
   const change = userChanges(db);
 
   async function read(on: Db, { tenantId }: Actor, userId: string): Promise<Preferences> {
@@ -93,7 +101,7 @@ export function createPreferenceService({ db, now }: { db: Db; now: Clock }) {
         checkCurrent(before);
         const after = merge(before, patch);
         const { locale = null, time_zone: zoneinfo = null, ...others } = after;
-        await createUserUpdates({ db: trx, now }).update(actor, userId, { claims: { locale, zoneinfo } });
+        await usersOn(trx).update(actor, userId, { claims: { locale, zoneinfo } });
         await preferencesStore(trx, actor.tenantId).set(userId, others, now());
         await recordEvent(trx, actor, 'user.preferences_changed', {
           target: { type: 'user', id: userId },

@@ -8,6 +8,7 @@ import { tenantStore } from '../tenants/tenant-store.ts';
 import { parseEmail } from './email-address.ts';
 import type { PasswordHasher, StoredPassword } from './password-hasher.ts';
 import type { PasswordOwner, PasswordPolicy } from './password-policy.ts';
+import type { TellOwner } from './owner-notices.ts';
 import { passwordStore } from './password-store.ts';
 import type { User } from './user.ts';
 import { userChanges } from './user-changes.ts';
@@ -46,7 +47,7 @@ export type UserService = ReturnType<typeof createUserService>;
 
 /**
  * @param db a pool or a transaction; every change and its event commit together
- * @param deps.revokeAccess and `forgetFailures`: see `createUserLifeCycle`
+ * @param deps.revokeAccess and `forgetFailures`: see `createUserLifeCycle`; `tellOwner`: see owner-notices.ts
  */
 export function createUserService({
   db,
@@ -55,11 +56,13 @@ export function createUserService({
   passwordPolicy,
   revokeAccess,
   forgetFailures,
+  tellOwner,
 }: {
   db: Db;
   now: Clock;
   hasher: PasswordHasher;
   passwordPolicy: PasswordPolicy;
+  tellOwner: TellOwner;
 } & LifeCycleDeps) {
   /** @throws {AppError} `password.unacceptable` */
   async function hashAcceptable(actor: Actor, password: string, owner: PasswordOwner) {
@@ -114,7 +117,7 @@ export function createUserService({
     stored: StoredPassword,
     { keepsAccess = false, isTemporary = false }: { keepsAccess?: boolean; isTemporary?: boolean } = {},
   ): Promise<void> {
-    return change(actor, id, async (trx) => {
+    return change(actor, id, async (trx, { email }) => {
       const passwords = passwordStore(trx, actor.tenantId);
       const hadPassword = await passwords.exists(id);
       await passwords.set(id, stored, now(), { isTemporary });
@@ -126,6 +129,10 @@ export function createUserService({
           after: { hasPassword: true, ...(isTemporary ? { isTemporary } : {}) },
         },
       });
+      if (isTemporary) {
+        const notice = { recipient: email, template: 'password_set_for_you', address: email } as const;
+        await tellOwner(trx, actor.tenantId, notice);
+      }
     });
   }
 
@@ -217,7 +224,8 @@ export function createUserService({
     storePassword,
 
     /**
-     * Sets the password and ends all access gained with the old one, unless the person chose to keep it.
+     * Sets the password and ends all access gained with the old one, unless the person chose to keep it. Of a
+     * temporary one they are told.
      * @param options.hasSecondFactor whether a shorter password will do
      * @param options.isTemporary whether it is good for choosing another one alone
      * @throws {AppError} `user.not_found`, `password.unacceptable`, `password.busy`
@@ -233,7 +241,7 @@ export function createUserService({
     },
 
     ...createUserEmails({ db, now }),
-    ...createUserUpdates({ db, now }),
+    ...createUserUpdates({ db, now, tellOwner }),
     ...createUserLifeCycle({ db, now, revokeAccess, forgetFailures }),
   };
 }

@@ -2,8 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { isUniqueViolation } from '../db/database-errors.ts';
 import type { Db } from '../db/database.ts';
 import { recordEvent } from '../events/record-event.ts';
+import { isSelf } from '../http/actor.ts';
 import type { Actor } from '../http/actor.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { TellOwner } from './owner-notices.ts';
 import type { User } from './user.ts';
 import { userChanges } from './user-changes.ts';
 import type { UserProfile } from './user-claims.ts';
@@ -25,11 +27,12 @@ export interface UserWithProfile {
 }
 
 /** Changes of who somebody says they are; states and passwords have rules of their own. */
-export function createUserUpdates({ db, now }: { db: Db; now: Clock }) {
+export function createUserUpdates({ db, now, tellOwner }: { db: Db; now: Clock; tellOwner: TellOwner }) {
   const change = userChanges(db);
 
   return {
     /**
+     * Who did not do it themselves is told of another address, at the former one.
      * @param checkCurrent sees the user as they are, under the lock, and may refuse by throwing
      * @throws {AppError} `user.not_found`, `user.email_invalid`, `user.email_taken`, `user.claims_invalid`
      */
@@ -60,6 +63,14 @@ export function createUserUpdates({ db, now }: { db: Db; now: Clock }) {
             // Names only: the audit trail outlives the person's data.
             data: { changed },
           });
+          if (isMoved && email !== undefined && !isSelf(actor, id)) {
+            await tellOwner(trx, actor.tenantId, {
+              recipient: before.user.email,
+              template: 'email_changed_for_you',
+              address: email,
+              savedLocale: before.profile.claims.locale,
+            });
+          }
           return {
             user: { ...before.user, email: email ?? before.user.email, emailVerifiedAt, updatedAt: at },
             profile: claims ? { claims, updatedAt: at } : before.profile,

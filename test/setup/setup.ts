@@ -23,6 +23,7 @@ export function setupOn(db: Knex, now: Clock = systemClock) {
         passwordPolicy,
         revokeAccess: async () => {},
         forgetFailures: async () => {},
+        tellOwner: async () => {},
       }),
     administrators,
   });

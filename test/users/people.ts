@@ -66,6 +66,7 @@ export function people(db: Knex, hasher: PasswordHasher = newHasher()) {
     passwordPolicy: createPasswordPolicy({ minLength: 15 }),
     revokeAccess: async (_trx, _tenantId, userId) => void revoked.push(userId),
     forgetFailures: async (_trx, _tenantId, email) => void forgiven.push(email),
+    tellOwner: async () => {},
   });
   const signIn = createPasswordSignIn({ db, now: systemClock, hasher, attempts: uncounted });
   return { users, signIn, revoked, forgiven };

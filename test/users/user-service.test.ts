@@ -195,6 +195,7 @@ describe('user service', () => {
         passwordPolicy: createPasswordPolicy({ minLength: 15 }),
         revokeAccess: async () => {},
         forgetFailures: async () => {},
+        tellOwner: async () => {},
       });
       made.push((await early.create(actor(), { email: `${name}@example.com` })).id);
     }
@@ -244,6 +245,7 @@ describe('user service', () => {
       passwordPolicy: createPasswordPolicy({ minLength: 15 }),
       revokeAccess: () => Promise.reject(new Error('store is down')),
       forgetFailures: async () => {},
+      tellOwner: async () => {},
     });
     const { id } = await broken.create(actor(), { email: 'ana@example.com', password: GOOD_PASSWORD });
     const [before] = await db('password_credentials').where({ user_id: id });
@@ -269,6 +271,7 @@ describe('user service', () => {
         seen.push((await userStore(db, tenant).find(userId))?.status);
       },
       forgetFailures: async () => {},
+      tellOwner: async () => {},
     });
     const { id } = await users.create(actor(), { email: 'ana@example.com' });
 
