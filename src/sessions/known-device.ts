@@ -39,20 +39,17 @@ export function placedDeviceKey({ device, network }: PlacedDevice): string {
  * count as long as the ledger has them.
  */
 export const IS_KNOWN_DEVICE = `
-  WITH asked AS (
-    SELECT ?::uuid AS tenant_id, ?::uuid AS user_id, ?::text AS browser, ?::text AS os, ?::text AS device_kind,
-           ?::inet AS network),
-  earlier AS (
-    SELECT l.browser, l.os, l.device_kind, l.ip FROM user_sessions l, asked a
-     WHERE l.tenant_id = a.tenant_id AND l.user_id = a.user_id ORDER BY l.id DESC LIMIT ${MOST_COMPARED})
+  WITH earlier AS (
+    SELECT browser, os, device_kind, ip FROM user_sessions
+     WHERE tenant_id = ?::uuid AND user_id = ?::uuid ORDER BY id DESC LIMIT ${MOST_COMPARED})
   SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM earlier) OR EXISTS (
-    SELECT 1 FROM earlier e, asked a
-     WHERE (e.browser, e.os, e.device_kind) IS NOT DISTINCT FROM (a.browser, a.os, a.device_kind)
-       AND coalesce(e.ip <<= a.network, e.ip IS NULL AND a.network IS NULL))`;
+    SELECT 1 FROM earlier
+     WHERE (browser, os, device_kind) IS NOT DISTINCT FROM (?::text, ?::text, ?::text)
+       AND coalesce(ip <<= ?::inet, ip IS NULL AND ?::inet IS NULL))`;
 
 export function knownDevice(
   { tenantId, userId }: { tenantId: string; userId: string },
   { device, network }: PlacedDevice,
 ): Knex.RawBinding[] {
-  return [tenantId, userId, device.browser, device.os, device.kind, network];
+  return [tenantId, userId, device.browser, device.os, device.kind, network, network];
 }

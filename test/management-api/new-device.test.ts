@@ -3,6 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { newId } from '../../src/lib/ids.ts';
+import { IS_KNOWN_DEVICE, knownDevice, placedDevice } from '../../src/sessions/known-device.ts';
 import { GOOD_PASSWORD } from '../support/app.ts';
 import type { TestApp } from '../support/app.ts';
 import { statementsOf } from '../support/query-plans.ts';
@@ -88,6 +90,20 @@ describe('API sign-in on a new device', () => {
     const onSessions = statements.filter((text) => text.includes('user_sessions'));
     assert.equal(onSessions.length, 1, onSessions.join('\n'));
     assert.match(onSessions[0] ?? '', /INSERT INTO user_sessions/);
+  });
+
+  it('is looked for from the latest session on, however many there are', async () => {
+    const plan = await app.db.transaction(async (trx) => {
+      await trx.raw('SET LOCAL enable_seqscan = off');
+      await trx.raw('SET LOCAL enable_bitmapscan = off');
+      const owner = { tenantId: world.tenant.id, userId: newId() };
+      const asked = knownDevice(owner, placedDevice({ ip: HOME, userAgent: FIREFOX }));
+      const { rows } = await trx.raw(`EXPLAIN ${IS_KNOWN_DEVICE}`, asked);
+      return rows.map((row: Record<string, string>) => row['QUERY PLAN']).join('\n');
+    });
+
+    assert.match(plan, /Index Scan Backward using user_sessions_user_id_idx/);
+    assert.doesNotMatch(plan, /Sort/);
   });
 
   for (const [what, where] of [
