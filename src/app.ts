@@ -185,6 +185,7 @@ export function createApp(options: AppOptions): App {
     admitSignIn: services.admitSignIn,
     temporaryPasswords: services.temporaryPasswords,
     noticeNewDevice: services.noticeNewDevice,
+    usersOn: services.usersOn,
     mailed: services.mail.isAvailable ? { ...services, now } : undefined,
     mailedPages: createMailedPages({ views }),
     passwordRules: services.passwordPolicy,

@@ -34,7 +34,12 @@ export const PERSONAL_TABLES: readonly PersonalTable[] = [
     ],
     withheld: ['tenant_id', 'deleted_at'],
   },
-  { table: 'user_profiles', ...OWN, columns: ['claims', 'created_at', 'updated_at'], withheld: INTERNAL },
+  {
+    table: 'user_profiles',
+    ...OWN,
+    columns: ['claims', 'asked_at', 'created_at', 'updated_at'],
+    withheld: INTERNAL,
+  },
   {
     table: 'user_preferences',
     ...OWN,

@@ -5,7 +5,14 @@ import type { MailedScreen } from './mailed-state.ts';
  * Which screen comes next. Steps say only whether an answer was good; this file alone knows the order, so
  * that no step can be skipped by asking for a later one.
  */
-export type Screen = 'accounts' | 'identifier' | 'password' | 'own_password' | 'consent' | MailedScreen;
+export type Screen =
+  | 'accounts'
+  | 'identifier'
+  | 'password'
+  | 'own_password'
+  | 'profile'
+  | 'consent'
+  | MailedScreen;
 
 export interface Situation {
   prompt: string;
@@ -26,7 +33,7 @@ export interface Situation {
  * button sees what they saw before.
  */
 export function firstScreen(situation: Situation): Exclude<Screen, 'own_password'> {
-  if (situation.prompt === 'consent') return 'consent';
+  if (situation.prompt === 'consent' || situation.prompt === 'profile') return situation.prompt;
   if (situation.prompt === 'create' && situation.offersSignUp) return 'sign_up';
   if (startingEmail({}, situation) !== undefined) return situation.provesByCode ? 'email_code' : 'password';
   return situation.knowsAccounts ? 'accounts' : 'identifier';
@@ -73,10 +80,12 @@ export function mayShow(screen: MailedScreen, { mailed }: Pick<LoginState, 'mail
 
 /**
  * Each screen has an address of its own, so that going back leads to the screen before. The first one is
- * shown at the interaction's own address as well; the consent only there.
+ * shown at the interaction's own address as well; the consent and the profile only there.
  */
 export function pathOf(screen: Screen, basePath: string): string {
-  return screen === 'consent' ? basePath : `${basePath}/${screen.replaceAll('_', '-')}`;
+  return screen === 'consent' || screen === 'profile'
+    ? basePath
+    : `${basePath}/${screen.replaceAll('_', '-')}`;
 }
 
 /** Whose password is asked for: who was typed or chosen, else who is signed in, else whom the app named. */

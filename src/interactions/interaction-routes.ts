@@ -29,6 +29,8 @@ import type { MailedScreen } from './mailed-state.ts';
 import { addMailedRoutes } from './mailed-routes.ts';
 import type { MailedDeps } from './mailed-steps.ts';
 import { addOwnPasswordRoutes } from './own-password-routes.ts';
+import { addProfileRoutes, showProfile } from './profile-step.ts';
+import type { ProfileDeps } from './profile-step.ts';
 import { renderScreen } from './render-screen.ts';
 import { restartInteraction } from './restart-interaction.ts';
 import { accountStep, identifierStep, passwordStep } from './sign-in-steps.ts';
@@ -50,6 +52,7 @@ export interface InteractionDeps {
   mailed?: MailedDeps | undefined;
   mailedPages: MailedPages;
   passwordRules: PasswordRules;
+  usersOn: ProfileDeps['usersOn'];
   now: Clock;
 }
 
@@ -87,7 +90,7 @@ export function interactionRoutes(deps: InteractionDeps) {
 
   const show = (
     ctx: TenantRequestContext,
-    screen: Exclude<Screen, MailedScreen | 'own_password'>,
+    screen: Exclude<Screen, MailedScreen | 'own_password' | 'profile'>,
     interaction: InteractionContext,
   ) => renderScreen(ctx, screen, interaction, deps);
 
@@ -103,7 +106,8 @@ export function interactionRoutes(deps: InteractionDeps) {
         seeOther(ctx, await allowConsent(ctx, interaction));
         return;
       }
-      await show(ctx, screen, interaction);
+      if (screen === 'profile') await showProfile(ctx, interaction, deps);
+      else await show(ctx, screen, interaction);
     }),
   );
 
@@ -209,6 +213,7 @@ export function interactionRoutes(deps: InteractionDeps) {
   );
 
   addOwnPasswordRoutes(router, { ...deps, on, proceed });
+  addProfileRoutes(router, { ...deps, on });
   if (deps.mailed) {
     const render = { ...deps, pages: deps.mailedPages };
     addMailedRoutes(router, { mailed: deps.mailed, render, csrf, on, proceed, knowsAccount });

@@ -48,6 +48,16 @@ export interface ChooseLocals extends Purpose {
   cancelHref: string;
 }
 
+export interface ProfileLocals extends Purpose {
+  /** Posts the fields. */
+  form: Form;
+  skipForm: Form;
+  email: string;
+  fields: readonly { name: string; value: string }[];
+  error: MailedError | null;
+  cancelHref: string;
+}
+
 export interface LinkLocals extends Purpose {
   /** Posts `token`. */
   form: Form;
@@ -87,11 +97,19 @@ export function createMailedPages({ views }: { views: Views }) {
         'interactions/choose-password',
         {
           ...locals,
-          fields: locals.fields.map((field) => ({
-            ...field,
-            autocomplete: AUTOCOMPLETE[field.name] ?? 'off',
-          })),
+          fields: locals.fields.map(withAutocomplete),
           fault: locals.error?.reason === 'fields' ? null : faultOf(locals.error, language),
+          errors: fieldErrors(locals.error, language.page()),
+        },
+        language,
+      ),
+
+    profilePage: (language: PageWriter, locals: ProfileLocals): string =>
+      views.render(
+        'interactions/profile',
+        {
+          ...locals,
+          fields: locals.fields.map(withAutocomplete),
           errors: fieldErrors(locals.error, language.page()),
         },
         language,
@@ -100,6 +118,10 @@ export function createMailedPages({ views }: { views: Views }) {
     linkPage: (language: PageWriter, locals: LinkLocals): string =>
       views.render('interactions/link', locals, language),
   };
+}
+
+function withAutocomplete<Field extends { name: string }>(field: Field) {
+  return { ...field, autocomplete: AUTOCOMPLETE[field.name] ?? 'off' };
 }
 
 /** Waiting is a warning, everything else a mistake. */

@@ -15,7 +15,7 @@ import type { IdentifierLocals, InteractionPages, PasswordError } from './pages.
 /** Fills a screen from where the sign-in stands. */
 export async function renderScreen(
   ctx: TenantRequestContext,
-  screen: Exclude<Screen, MailedScreen | 'own_password'>,
+  screen: Exclude<Screen, MailedScreen | 'own_password' | 'profile'>,
   context: InteractionContext,
   { pages, csrf, mailed }: { pages: InteractionPages; csrf: Csrf; mailed?: object | undefined },
 ): Promise<void> {

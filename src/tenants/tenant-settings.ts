@@ -24,6 +24,14 @@ const shape = {
     .meta({
       description: 'What people must tell when they sign up, besides their address and password.',
     }),
+  profileFields: z
+    .array(z.enum(['name', 'given_name', 'family_name', 'phone_number']))
+    .max(4)
+    .default([])
+    .meta({
+      description:
+        'What people are asked for after a sign-in if their profile lacks it. They may skip it, and are asked again after 90 days.',
+    }),
   magicLink: z.boolean().default(true).meta({
     description: 'Whether people may sign in with a code or link sent by mail instead of a password.',
   }),

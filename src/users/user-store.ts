@@ -96,6 +96,22 @@ export function userStore(db: Db, tenantId: string) {
       return (await findWithProfile(id))?.profile;
     },
 
+    /** Whether the person was asked for what the profile lacks within the last days. */
+    async wasAskedForProfile(id: string, days: number): Promise<boolean> {
+      const { rowCount } = await prepared(
+        db,
+        'user-asked-for-profile',
+        `SELECT 1 FROM user_profiles
+          WHERE tenant_id = ? AND user_id = ?::uuid AND asked_at > now() - make_interval(days => ?::int)`,
+        [tenantId, id, days],
+      );
+      return rowCount === 1;
+    },
+
+    async noteAskedForProfile(id: string): Promise<void> {
+      await db('user_profiles').where({ tenant_id: tenantId, user_id: id }).update({ asked_at: db.fn.now() });
+    },
+
     /**
      * In the order they were made.
      * @param page.after the id of the last one already seen

@@ -77,6 +77,27 @@ export function sampleMailedPages(
         },
       }),
     ],
+    [
+      'profile',
+      mailed.profilePage(language, {
+        ...common,
+        skipForm: form,
+        fields: [{ name: 'phone_number', value: words.text }],
+        error: null,
+      }),
+    ],
+    [
+      'profile-errors',
+      mailed.profilePage(language, {
+        ...common,
+        skipForm: form,
+        fields: [{ name: 'name', value: words.text }],
+        error: {
+          reason: 'fields',
+          faults: [{ path: '/claims/name', code: 'sign_up.field_unusable', message: '' }],
+        },
+      }),
+    ],
     ['mail-link', mailed.linkPage(language, { ...common, token: 'secret' })],
     ['reset-link', links.openPage(language, { ...open, kind: 'password_reset', faults: [tooShort] })],
     ['invitation', links.openPage(language, { ...open, kind: 'invitation' })],

@@ -3,6 +3,7 @@ import type { Configuration, Interaction, KoaContextWithOIDC } from 'oidc-provid
 import { GrantEnded } from '../adapter/store-errors.ts';
 import { currentUnitOfWork, LocksNeeded } from '../adapter/unit-of-work.ts';
 import type { TenantContext } from '../provider-deps.ts';
+import { profilePrompt } from './profile-prompt.ts';
 
 const { Check, Prompt, base } = interactionPolicy;
 
@@ -13,6 +14,8 @@ export function interactionsConfiguration(context: TenantContext) {
   policy.add(new Prompt({ name: 'select_account', requestable: true }), 0);
   // Initiating User Registration via OpenID Connect 1.0 §4.
   policy.add(new Prompt({ name: 'create', requestable: true }), 0);
+  // After the sign-in and before the consent.
+  policy.add(profilePrompt(context), 3);
   const login = policy.get('login');
   // It was checked when the sign-in began, which may be an hour ago.
   login?.checks.add(
