@@ -44,6 +44,8 @@ describe('passwords', () => {
     const rp = await createRelyingParty(app, world, { firstParty: true });
     const { id, email } = rp.user;
     await app.services.users.setPassword(world.actor, id, TEMPORARY, { isTemporary: true });
+    await sink.mailTo(email);
+    const told = sink.mails.length;
     const page = await newPage({ context: { permissions: ['clipboard-read', 'clipboard-write'] } });
 
     await page.goto(rp.authorizationUrl());
@@ -66,7 +68,7 @@ describe('passwords', () => {
     await portal.waitForURL(/done=password/);
 
     // The notice of the change.
-    await sink.mailTo(email);
+    await sink.mailTo(email, told);
     const before = sink.mails.length;
     const request = { email, binding: 'a-browser', locale: 'en' };
     await app.services.passwordReset.start({ ...world.actor, type: 'anonymous' }, request);
