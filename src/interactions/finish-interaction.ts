@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { errors } from 'oidc-provider';
-import type { InteractionResults } from 'oidc-provider';
+import type { Interaction, InteractionResults } from 'oidc-provider';
 import { prepared } from '../db/database.ts';
 import type { Db } from '../db/database.ts';
 import { eventRow, INSERT_EVENT, recordEvent } from '../events/record-event.ts';
@@ -9,15 +9,19 @@ import { defineErrors } from '../lib/errors.ts';
 import { ALL_HOLD } from '../oidc/adapter/deferred-writes.ts';
 import type { DeferredWrites } from '../oidc/adapter/deferred-writes.ts';
 import { inUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
+import type { UnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
 import { cookieNames, cookiesConfiguration } from '../oidc/configuration/cookies.ts';
 import { resumeAuthorization } from '../oidc/grants/in-process.ts';
+import type { Redirect } from '../oidc/grants/in-process.ts';
 import { PORTAL_PATH } from '../oidc/extensions/portal-client.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { KEEPS_ACCESS } from '../users/user-row.ts';
 import type { NoticeNewDevice } from '../sessions/new-device.ts';
 import type { User } from '../users/user.ts';
 import type { InteractionContext } from './interaction-context.ts';
+
+type LoginResult = InteractionResults & { login: { accountId: string } };
 
 const fail = defineErrors('interaction', {
   account_closed: { status: 403, message: 'This account cannot be used any more.' },
@@ -93,7 +97,7 @@ export async function finishLogin(
   try {
     return await finishInteraction(ctx, interaction, settle);
   } catch (err) {
-    if (!(err instanceof errors.SessionNotFound)) throw err;
+    if (!(err instanceof errors.SessionNotFound) || !endsAtOnce(interaction.interaction)) throw err;
     return finishAnew(ctx, interaction, settle);
   }
 }
@@ -121,44 +125,41 @@ const STILL_ACTIVE = `SELECT 1 FROM users u
   WHERE u.tenant_id = ?::uuid AND u.id = ?::uuid AND ${KEEPS_ACCESS} FOR SHARE OF u`;
 
 /**
- * The same in one statement, if the interaction is still as this request has read it: what the engine does when the
- * browser comes back to it is done at once, and the browser sent where that leads.
+ * The same in one statement, if the interaction is still as this request has read it.
  * @param writes adds what goes with the outcome
  * @returns undefined when something is different, or has to be shown to the person, and nothing was written
  */
 async function finishUnlocked(
   ctx: TenantRequestContext,
-  { tenantProvider, interaction, stored, app, known }: InteractionContext,
-  outcome: InteractionResults & { login: { accountId: string } },
+  context: InteractionContext,
+  outcome: LoginResult,
   writes: (deferred: DeferredWrites) => void,
 ): Promise<string | undefined> {
-  const { provider, context } = tenantProvider;
-  const actor = anonymousActor(ctx, context.tenant.id);
+  const { tenantProvider, interaction, stored, app } = context;
+  const { provider, context: tenantContext } = tenantProvider;
+  const actor = anonymousActor(ctx, tenantContext.tenant.id);
   const options = {
-    db: context.db,
+    db: tenantContext.db,
     kind: 'browser',
     isOptimistic: true,
     clientId: app.id,
     actor: () => actor,
   } as const;
-  const person = known.find(({ user }) => user.id === outcome.login.accountId);
-  const isRedirected = REDIRECTING.has(interaction.params['response_mode'] ?? 'query');
   let goOn: string | undefined;
   await guarded(() =>
     inUnitOfWork(options, async (unit) => {
       unit.interactions.set(interaction.uid, stored);
-      if (person) unit.accounts.set(person.user.id, { ...person, roles: undefined });
       writes(unit.deferred);
-      const returnTo = await provider.interactionResult(ctx.req, ctx.res, outcome, {
-        mergeWithLastSubmission: true,
-      });
-      unit.takesRequests = true;
-      const { location, cookies } = isRedirected
-        ? ((await resumeAuthorization(tenantProvider, ctx, interaction.uid)) ?? {})
-        : { location: returnTo };
-      if (location === undefined || !(await unit.writeDeferred())) return false;
-      if (cookies) ctx.set('Set-Cookie', [...cookies]);
-      goOn = location;
+      const redirect = endsAtOnce(interaction)
+        ? await endAtOnce(ctx, context, outcome, unit)
+        : {
+            location: await provider.interactionResult(ctx.req, ctx.res, outcome, {
+              mergeWithLastSubmission: true,
+            }),
+          };
+      if (!redirect || !(await unit.writeDeferred())) return false;
+      if (redirect.cookies) ctx.set('Set-Cookie', redirect.cookies);
+      goOn = redirect.location;
       return false;
     }),
   );
@@ -167,6 +168,26 @@ async function finishUnlocked(
 
 /** Response modes that end in a redirect; the others are a page of their own. */
 const REDIRECTING = new Set<unknown>(['query', 'fragment']);
+
+/** Who is signed in and proves it again gets a new session id, which a browser must not miss. */
+function endsAtOnce({ session, params }: Interaction): boolean {
+  return session === undefined && REDIRECTING.has(params['response_mode'] ?? 'query');
+}
+
+/** What the engine does when the browser comes back to it is done at once, and the browser sent where that leads. */
+async function endAtOnce(
+  ctx: TenantRequestContext,
+  { tenantProvider, interaction, known }: InteractionContext,
+  outcome: LoginResult,
+  unit: UnitOfWork,
+): Promise<Redirect | undefined> {
+  const person = known.find(({ user }) => user.id === outcome.login.accountId);
+  if (person) unit.accounts.set(person.user.id, { ...person, roles: undefined });
+  interaction.result = { ...interaction.lastSubmission, ...outcome };
+  await interaction.persist();
+  unit.takesRequests = true;
+  return resumeAuthorization(tenantProvider, ctx, interaction.uid);
+}
 
 /**
  * An impatient person sends the last answer twice, and the browser waits for the second one alone. By then the first

@@ -111,19 +111,24 @@ describe('the answer to a good password', () => {
     assert.equal((await eventsOf(second, 'user.login')).length, 1);
   });
 
+  /** A browser drops what the answer to the first press brings. */
+  const pressManyTimes = (agent: UserAgent, page: Page) =>
+    Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const browser = createUserAgent();
+        browser.cookies.push(...agent.cookies);
+        return { browser, answered: await givePassword(browser, page) };
+      }),
+    );
+
   it('counts when it is given twice at once: the browser follows either answer to the app', async () => {
     const rp = await firstParty();
     const agent = createUserAgent();
     const page = await toPassword(rp, agent);
-    // A browser drops what the answer to the first press brings.
-    const presses = Array.from({ length: 4 }, () => {
-      const browser = createUserAgent();
-      browser.cookies.push(...agent.cookies);
-      return browser;
-    });
 
+    const presses = await pressManyTimes(agent, page);
     const arrivals = await Promise.all(
-      presses.map(async (browser) => browser.follow(await givePassword(browser, page), tenant.issuer)),
+      presses.map(({ browser, answered }) => browser.follow(answered, tenant.issuer)),
     );
 
     const codes = arrivals.map((arrival) => paramsOf(arrival)['code'] ?? '');
@@ -135,6 +140,20 @@ describe('the answer to a good password', () => {
     assert.equal(new Set(codes).size, 4);
     const open = app.db('oidc_models').where({ tenant_id: tenant.tenant.id, model: 'Interaction' });
     assert.equal((await open.where({ account_id: rp.user.id }).whereNull('dead_at')).length, 0);
+  });
+
+  it('counts when who is signed in gives it twice at once, whichever answer the browser follows', async () => {
+    const rp = await firstParty();
+    const agent = createUserAgent();
+    await rp.signIn(agent);
+    const page = await toPassword(rp, agent, { prompt: 'login' });
+
+    const presses = await pressManyTimes(agent, page);
+    const [followed] = presses.toReversed();
+    const arrival = await followed?.browser.follow(followed.answered, tenant.issuer);
+
+    assert.ok(presses.every(({ answered }) => /\/authorize\/[\w-]+$/.test(answered.location ?? '')));
+    assert.ok(arrival && paramsOf(arrival)['code'], arrival?.body);
   });
 
   it('leads nobody to the app whose account was disabled while the password was checked', async () => {

@@ -53,7 +53,7 @@ export async function callTokenEndpoint(
 /** Where a browser is sent, and the `Set-Cookie` lines that go with it, those of the answer under way among them. */
 export interface Redirect {
   location: string;
-  cookies: readonly string[];
+  cookies?: string[];
 }
 
 /**

@@ -12,7 +12,7 @@ export async function formTargetMiddleware(
   next: () => Promise<void>,
 ): Promise<void> {
   await next();
-  if (!ctx.response.is('html')) return;
+  if (ctx.status === 303 || !ctx.response.is('html')) return;
   const target = await formTarget(ctx);
   if (target !== undefined) allowFormAction(ctx, target);
 }
