@@ -1,10 +1,19 @@
 /**
- * How a process that serves is started, so that it takes less memory that it does not use. V8 and the C library
- * take their settings when a process starts, and by default much more than is alive. These limit nothing, and
- * cost nothing that could be measured; docs/performance.md has settings for where memory is scarce.
+ * How a process that serves is started, so that it takes less memory that it does not use (docs/adr/0021) and
+ * V8 makes nothing that lives briefly where it would stay for long (docs/adr/0026). V8 and the C library take
+ * their settings when a process starts. These limit nothing; docs/performance.md has what they cost.
  */
-const HEAP_FLAGS = ['--max-semi-space-size=16'];
-const ALLOCATOR = { MALLOC_ARENA_MAX: '2' };
+const HEAP_FLAGS = [
+  '--max-semi-space-size=8',
+  '--heap-growing-percent=50',
+  '--no-allocation-site-pretenuring',
+];
+/** Without thresholds of their own, both grow with the largest block that was freed, up to 32 and 64 MB. */
+const ALLOCATOR = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+};
 
 /**
  * @param given arguments for Node that the primary was started with, which its workers are started with as well
