@@ -5,7 +5,7 @@
  */
 const HEAP_FLAGS = [
   '--max-semi-space-size=8',
-  '--heap-growing-percent=50',
+  '--heap-growing-percent=20',
   '--no-allocation-site-pretenuring',
 ];
 /** Without thresholds of their own, both grow with the largest block that was freed, up to 32 and 64 MB. */

@@ -8,7 +8,7 @@ describe('the memory of workers', () => {
   it('is asked to stay small, beside whatever else the primary was started with', () => {
     assert.deepEqual(HEAP, [
       '--max-semi-space-size=8',
-      '--heap-growing-percent=50',
+      '--heap-growing-percent=20',
       '--no-allocation-site-pretenuring',
     ]);
     assert.deepEqual(workerArguments(['--enable-source-maps']), [...HEAP, '--enable-source-maps']);
