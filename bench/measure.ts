@@ -1,5 +1,6 @@
 import { openConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
+import { keepApart } from './cores.ts';
 import { cpuSecondsOf } from './cpu-time.ts';
 import { drive, percentile } from './driver.ts';
 import type { Operation } from './driver.ts';
@@ -42,18 +43,21 @@ export async function measure(
 ): Promise<Result> {
   return withWorkers(row, target, row.workers, async (operations, connections) => {
     const requestsPerOperation = await requestsOf(operations[0], connections[0]);
+    const [serverPid = 0] = process.pids;
+    let letGo = () => {};
     let cpuAtStart = 0;
     let cpuAtEnd = 0;
     const measured = await drive(operations, {
       warmUpSeconds,
       seconds,
       onStart: () => {
+        letGo = keepApart(serverPid);
         cpuAtStart = cpuSecondsOf(process.pids);
       },
       onEnd: () => {
         cpuAtEnd = cpuSecondsOf(process.pids);
       },
-    });
+    }).finally(() => letGo());
     if (measured.operations === 0) throw new Error(`${row.name}: not one operation in ${seconds} s`);
 
     const cpuSeconds = cpuAtEnd - cpuAtStart;
