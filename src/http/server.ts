@@ -91,10 +91,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       const leave = active.enter(res);
       res.once('close', () => {
         leave();
+        if (!req.complete && !req.socket.destroyed) cutAfter(req, limits.lingerMs);
         // A response whose headers had left before draining began leaves its connection open.
         if (drained) setImmediate(() => server.listening || server.closeIdleConnections());
       });
-      res.once('finish', () => req.complete || cutAfter(req, limits.lingerMs));
       if (drained) announceClose(res);
       handler(req, res);
     },
