@@ -33,7 +33,7 @@ export function describeFailure(err: unknown, env: Environment): Failure {
 function refusalOf(err: unknown): Pick<Failure, 'code' | 'message'> & Partial<Failure> {
   if (err instanceof AppError) {
     // What a visitor must not read is the operator's to know.
-    const cause = err.status >= 500 && err.cause instanceof Error ? ` ${err.cause.message}` : '';
+    const cause = err.status >= 500 && err.cause instanceof Error ? ` ${reasonOf(err.cause)}` : '';
     return { code: err.code, message: err.message + cause, errors: err.errors };
   }
   if (err instanceof ConfigError) {

@@ -21,7 +21,8 @@ export const EVENT_TYPES = {
   'user.restored': 'A deletion was taken back; the user is disabled.',
   'user.erased': 'Everything about a deleted user was erased but the id in the audit trail.',
   'users.imported': 'An import of users has ended; the data has its counts.',
-  'users.exported': 'Users were exported; the data says in which format, and whether with password hashes.',
+  'users.exported':
+    'Users were exported; the data says in which format, whether with password hashes, and after how many it was resumed.',
 
   'user.export_requested': 'A user asked for a copy of their data.',
   'user.export_ready': "A copy of a user's data was made.",

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rmdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -75,6 +75,21 @@ describe('gatehouse user import and export', function () {
     }
   });
 
+  it('says how many were there already, and refuses to resume what there is not', async () => {
+    const path = join(cli.dataDir, 'half.jsonl');
+    await mkdir(path);
+    const failure = await cli.refusal(['user', 'export', path]);
+    await rmdir(path);
+
+    const told = await cli.run(['user', 'export', path, '--resume']);
+    const refusal = await cli.refusal(['user', 'export', path, '--resume']);
+
+    assert.equal(failure.code, 'user_export.interrupted');
+    assert.match(failure.message, /--resume goes on with it\. EISDIR/);
+    assert.match(told.stdout, /^(\d+) users written to .*half\.jsonl, \1 of them before it was cut off\.\n$/);
+    assert.deepEqual([refusal.exitCode, refusal.code], [1, 'user_export.nothing_to_resume']);
+  });
+
   it('killed at any moment and started again, it settles every row once and its counts add up', async () => {
     const rows = Array.from({ length: ROWS }, (_, index) => ({
       email: index % 100 === 99 ? 'none' : `user${index % 15_000}@kill.example`,
@@ -124,5 +139,46 @@ describe('gatehouse user import and export', function () {
     const lines = (await readFile(`${path}.errors.jsonl`, 'utf8')).trim().split('\n');
     assert.equal(lines.length, failed);
     assert.equal(JSON.parse(lines[0] ?? '').line, 100);
+  });
+
+  it('an export that is killed again and again leaves no file, and resumed it is the same as in one go', async () => {
+    await cli.db.raw(
+      `INSERT INTO users (id, tenant_id, email)
+       SELECT gen_random_uuid(), t.id, 'user' || n || '@export.example'
+         FROM tenants t, generate_series(1, ?) n WHERE t.slug = 'default'`,
+      // Of these it is killed within the first sixth.
+      [2 * ROWS],
+    );
+    await cli.db.raw('ANALYZE users');
+    const path = join(cli.dataDir, 'everybody.csv');
+    const args = ['user', 'export', path, '--format', 'csv'];
+    const written = async () => {
+      const names = (await readdir(cli.dataDir)).filter((name) => /^everybody\.csv\..*\.partial$/.test(name));
+      const sizes = await Promise.all(names.map(async (name) => (await stat(join(cli.dataDir, name))).size));
+      return sizes[0] ?? 0;
+    };
+    const isThere = async () => (await readdir(cli.dataDir)).includes('everybody.csv');
+
+    for (const atLeast of [1, 300_000, 600_000]) {
+      const child = spawn(process.execPath, [LAUNCHER, ...args, ...(atLeast > 1 ? ['--resume'] : [])], {
+        env: cli.env,
+        stdio: 'ignore',
+      });
+      const ended = new Promise((resolve) => child.once('close', (_code, signal) => resolve(signal)));
+      let isOver = false;
+      void ended.then(() => (isOver = true));
+      while (!isOver && (await written()) < atLeast) await pause(1);
+      child.kill('SIGKILL');
+      assert.equal(await ended, 'SIGKILL', 'it was too fast to be killed');
+      assert.equal(await isThere(), false);
+    }
+    const resumed = await cli.json([...args, '--resume']);
+    const told = await cli.run(['user', 'export', `${path}2`, '--format', 'csv']);
+
+    assert.ok(resumed.resumed_at > 0);
+    assert.equal(resumed.users, resumed.existing);
+    assert.match(told.stdout, new RegExp(`^${resumed.users} users written to .*csv2\\.\n$`));
+    assert.ok((await readFile(path)).equals(await readFile(`${path}2`)));
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
   });
 });

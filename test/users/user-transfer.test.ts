@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import type { Knex } from 'knex';
 import { roleStore } from '../../src/access/role-store.ts';
@@ -391,11 +394,16 @@ describe('import and export of users', () => {
       const gone = await service.users.create(actor(), { email: 'gone@example.com' });
       await service.users.delete(actor(), gone.id);
       const exporter = createUserExport({ db, hasher, rolesOn: roleStore });
-      const exported = async (withPasswordHashes: boolean) =>
-        (await collect(exporter.run(actor(), { format, withPasswordHashes }))).join('');
+      const dir = await mkdtemp(join(tmpdir(), 'gatehouse-export-'));
+      const exported = async (withPasswordHashes: boolean) => {
+        const file = join(dir, 'users');
+        await exporter.run(actor(), { file, format, withPasswordHashes });
+        return readFile(file, 'utf8');
+      };
 
       const content = (await exported(true)).replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '');
       const plain = await exported(false);
+      await rm(dir, { recursive: true });
 
       const target = operator((await newTenant(db)).id);
       await roleStore(db, target.tenantId).ensureRole('editor');

@@ -1,11 +1,8 @@
-import { createWriteStream } from 'node:fs';
-import { rename } from 'node:fs/promises';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { ImportFormat } from '../../users/transfer/read-records.ts';
-import type { CliIo } from '../cli-io.ts';
+import type { ExportResult } from '../../users/transfer/user-export.ts';
+import type { CliIo, Report } from '../cli-io.ts';
 import { tenantOption } from '../options.ts';
 import { progressBar } from '../progress.ts';
 import { runInSession } from '../session.ts';
@@ -13,6 +10,7 @@ import { runInSession } from '../session.ts';
 interface Options {
   format: ImportFormat;
   withPasswordHashes?: boolean;
+  resume?: boolean;
 }
 
 export function addUserExport(group: Command, io: CliIo): void {
@@ -24,35 +22,39 @@ export function addUserExport(group: Command, io: CliIo): void {
       new Option('--format <format>', 'JSON Lines or CSV').choices(['jsonl', 'csv']).default('jsonl'),
     )
     .option('--with-password-hashes', 'for an installation that has the same GATEHOUSE_PEPPERS')
+    .option('--resume', 'go on with the same export where it was cut off; otherwise it begins anew')
     .addOption(tenantOption())
-    .action(async (file: string, { format, withPasswordHashes }: Options, command: Command) => {
+    .action(async (file: string, options: Options, command: Command) => {
       await runInSession(io, command, async ({ services, actor }) => {
         const bar = await progressBar(io, 'Exporting');
-        let users = 0;
         const total = await services.userExport.count(actor);
-        const text = services.userExport.run(actor, {
-          format,
-          withPasswordHashes,
-          onProgress(count) {
-            users = count;
-            bar.show(count, Math.min(1, count / Math.max(1, total)));
-          },
-        });
         try {
-          const partial = `${file}.partial`;
-          // For its owner alone: it holds everybody's data.
-          await pipeline(Readable.from(text), createWriteStream(partial, { mode: 0o600 }));
-          await rename(partial, file);
+          const result = await services.userExport.run(actor, {
+            file,
+            format: options.format,
+            withPasswordHashes: options.withPasswordHashes,
+            resume: options.resume,
+            onProgress: (users) => bar.show(users, Math.min(1, users / Math.max(1, total))),
+          });
+          return reportOf(result, await services.userExport.count(actor), file, options.format);
         } finally {
           bar.end();
         }
-        const existing = await services.userExport.count(actor);
-        const difference =
-          users === existing ? '' : `\n${existing} exist now: some came or went while it was written.`;
-        return {
-          json: { users, existing, file, format },
-          text: `${users} users written to ${file}.${difference}`,
-        };
       });
     });
+}
+
+function reportOf(
+  { users, resumedAt }: ExportResult,
+  existing: number,
+  file: string,
+  format: ImportFormat,
+): Report {
+  const earlier = resumedAt > 0 ? `, ${resumedAt} of them before it was cut off` : '';
+  const difference =
+    users === existing ? '' : `\n${existing} exist now: some came or went while it was written.`;
+  return {
+    json: { users, existing, file, format, ...(resumedAt > 0 ? { resumed_at: resumedAt } : {}) },
+    text: `${users} users written to ${file}${earlier}.${difference}`,
+  };
 }
