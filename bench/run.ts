@@ -177,7 +177,12 @@ async function whenUp(starting: Promise<ServerProcess>): Promise<Server> {
 async function gatehouseEnvironment(): Promise<NodeJS.ProcessEnv> {
   const database = await createBenchDatabase(process.env['DATABASE_URL']);
   undo.push(() => database.remove());
-  return { ...database.env, GATEHOUSE_PASSWORD_HASHERS: String(passwordHashers()) };
+  return {
+    ...database.env,
+    GATEHOUSE_PASSWORD_HASHERS: String(passwordHashers()),
+    // A soak uses tokens for longer than they live by default.
+    ...(values.soak !== undefined && { GATEHOUSE_ACCESS_TOKEN_TTL_SECONDS: '86400' }),
+  };
 }
 
 function passwordHashers(): number {
