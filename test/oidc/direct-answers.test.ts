@@ -217,6 +217,21 @@ describe('direct answers', () => {
       });
     }
 
+    it('leaves to the engine: what fails here for whatever reason', async () => {
+      const token = await plain();
+      engineCalls = 0;
+      const { Claims } = provider.provider;
+      const failing = () => {
+        Object.defineProperty(provider.provider, 'Claims', { value: Claims });
+        throw new TypeError('a mistake');
+      };
+      Object.defineProperty(provider.provider, 'Claims', { get: failing, configurable: true });
+
+      const { status } = await ask(userinfo(token));
+
+      assert.deepEqual([status, engineCalls], [200, 1]);
+    });
+
     it('leaves to the engine: a client that wants it signed', async () => {
       const signed = await createRelyingParty(app, tenant);
       const { access_token: token } = await tokensOf(signed);

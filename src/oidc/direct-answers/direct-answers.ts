@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { anonymousActor } from '../../http/request-state.ts';
+import { anonymousActor, requestStateOf } from '../../http/request-state.ts';
 import { StoreUnavailable } from '../adapter/store-errors.ts';
 import { inUnitOfWork } from '../adapter/unit-of-work.ts';
 import { ROUTES } from '../configuration/features.ts';
@@ -62,8 +62,8 @@ export async function answerDirectly(
       },
     );
   } catch (err) {
-    // It will not answer the engine either, which says so.
-    if (!(err instanceof StoreUnavailable)) throw err;
+    // The engine will meet the same, and knows how to say so.
+    if (!(err instanceof StoreUnavailable)) requestStateOf({ req }).log.error({ err }, 'no direct answer');
   }
   if (!answer) return false;
 
