@@ -1,14 +1,13 @@
 import { z } from 'zod';
-import { clientStore } from '../clients/client-store.ts';
-import type { Db } from '../db/database.ts';
 import { PORTAL_CLIENT_ID } from '../oidc/extensions/portal-client.ts';
+import type { TenantDirectory } from '../oidc/tenant-directory.ts';
 import type { UserSession } from '../sessions/session.ts';
 import { seeOther } from './portal-handlers.ts';
 import type { SectionDeps } from './portal-routes.ts';
 import { doneOf } from './done.ts';
 
 /** Where the person is signed in, and signing out from here. */
-export function devicesRoutes({ router, doors, show, db, sessions }: SectionDeps): void {
+export function devicesRoutes({ router, doors, show, sessions }: SectionDeps): void {
   router.get(
     '/devices',
     doors.page(async (ctx, portal) => {
@@ -17,7 +16,7 @@ export function devicesRoutes({ router, doors, show, db, sessions }: SectionDeps
         sessions.list(actor, user.id, sessionUid),
         sessions.count(actor, user.id),
       ]);
-      const names = await namesOfApps(db, actor.tenantId, open);
+      const names = await namesOfApps(ctx.state.tenantProvider.context.directory, open);
       const present = ({ id, device, ip, lastSeenAt, createdAt, clientIds }: UserSession) => ({
         id,
         device,
@@ -61,14 +60,13 @@ export function devicesRoutes({ router, doors, show, db, sessions }: SectionDeps
   );
 }
 
-/** Of those that still exist, the portal itself not among them. */
+/** Of those that can still be used, the portal itself not among them. */
 async function namesOfApps(
-  db: Db,
-  tenantId: string,
+  directory: Pick<TenantDirectory, 'client'>,
   sessions: readonly UserSession[],
 ): Promise<ReadonlyMap<string, string>> {
   const ids = new Set(sessions.flatMap(({ clientIds }) => clientIds));
   ids.delete(PORTAL_CLIENT_ID);
-  const clients = await Promise.all([...ids].map((id) => clientStore(db, tenantId).find(id)));
+  const clients = await Promise.all([...ids].map((id) => directory.client(id)));
   return new Map(clients.flatMap((client) => (client ? [[client.clientId, client.name]] : [])));
 }
