@@ -43,18 +43,18 @@ export function createClientSecretLimit({
   const known = new LRUCache<string, true>({ max: MOST_KNOWN, ttl: KNOWN_MS });
   const limit = { name: 'client', perMinute: perMinute ?? Number.POSITIVE_INFINITY };
 
+  const countsNothing = (attempt: Attempt): boolean => perMinute === undefined || known.has(placeOf(attempt));
+
   return {
     /** Whether wrong secrets from there are not counted: there is no limit, or the client is at home there. */
-    countsNothing(attempt: Attempt): boolean {
-      return perMinute === undefined || known.has(placeOf(attempt));
-    },
+    countsNothing,
 
     /**
      * @returns what `isRight` returned
      * @throws an error of the engine with 429 when too many were wrong, without having compared
      */
     async compare(attempt: Attempt, isRight: () => boolean): Promise<boolean> {
-      if (this.countsNothing(attempt)) return isRight();
+      if (countsNothing(attempt)) return isRight();
 
       const client = clientOf(attempt);
       const { isAllowed, resetSeconds } = limiter.enter(limit, client);
