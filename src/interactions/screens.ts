@@ -73,11 +73,11 @@ export function createScreens(deps: {
       const { tenant } = context;
       const { session, client } = ctx.oidc;
       const accountId = session?.accountId;
-      const { user, locale } = (await findPerson(context, accountId)) ?? {};
+      const person = await findPerson(context, accountId);
       ctx.type = 'html';
-      ctx.body = pages.signOutPage(languageOf(ctx, locale), {
+      ctx.body = pages.signOutPage(languageOf(ctx, person?.profile.claims.locale), {
         tenant,
-        account: user ? { email: user.email } : null,
+        account: person ? { email: person.user.email } : null,
         app: client ? { name: client.clientName ?? client.clientId } : null,
         action: ctx.oidc.urlFor('end_session_confirm'),
         xsrf: logoutSecret(ctx),
@@ -94,11 +94,11 @@ export function createScreens(deps: {
       const stays = staying?.user;
       // The last page of a sign-out is in the language of those before it.
       const [lastHere] = createKnownAccounts(context, { now }).read(ctx);
-      const { locale } = staying ?? (await findPerson(context, lastHere?.id)) ?? {};
+      const reader = staying ?? (await findPerson(context, lastHere?.id));
       const { metadata } = (client && (await directory.client(client.clientId))) ?? {};
       const [url, signInHref] = [metadata?.['client_uri'], metadata?.['initiate_login_uri']];
       ctx.type = 'html';
-      ctx.body = pages.signedOutPage(languageOf(ctx, locale), {
+      ctx.body = pages.signedOutPage(languageOf(ctx, reader?.profile.claims.locale), {
         tenant,
         account: stays ? { email: stays.email } : null,
         app: client
@@ -129,8 +129,7 @@ function backText({ t }: Translator, app: string | undefined): string {
 
 async function findPerson({ db, tenant }: TenantContext, id: string | undefined) {
   if (id === undefined) return undefined;
-  const [person] = await userStore((await currentUnitOfWork()?.reader()) ?? db, tenant.id).findAll([id]);
-  return person;
+  return userStore((await currentUnitOfWork()?.reader()) ?? db, tenant.id).findWithProfile(id);
 }
 
 /** The request as it can be made again: after validation, with what came by request object or default filled in. */

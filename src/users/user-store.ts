@@ -49,21 +49,6 @@ export function userStore(db: Db, tenantId: string) {
       return rows[0] && toUser(rows[0]);
     },
 
-    /** In no particular order; `locale` is what they saved in their profile. */
-    async findAll(ids: readonly string[]): Promise<{ user: User; locale: string | undefined }[]> {
-      const known = [...new Set(ids)].filter(isId);
-      if (known.length === 0) return [];
-      const { rows } = await prepared<UserRow & { locale: string | null }>(
-        db,
-        'user-find-all',
-        `SELECT ${USER_COLUMNS}, p.claims->>'locale' AS locale
-         FROM users u LEFT JOIN user_profiles p ON p.user_id = u.id
-         WHERE u.tenant_id = ? AND u.id = ANY(?::uuid[]) AND u.deleted_at IS NULL`,
-        [tenantId, known],
-      );
-      return rows.map(({ locale, ...row }) => ({ user: toUser(row), locale: locale ?? undefined }));
-    },
-
     /** Keeps the user as it is until the transaction ends. */
     async findForUpdate(id: string): Promise<User | undefined> {
       if (!isId(id)) return undefined;
