@@ -1,3 +1,4 @@
+import { newSecret, sha256 } from '../lib/ids.ts';
 import type { Logger } from '../lib/logger.ts';
 
 /**
@@ -39,6 +40,8 @@ interface Counter {
   underWay: number;
   unshared: number;
   hasRefused: boolean;
+  /** Counts whoever came when the counters were used up. */
+  isBucket: boolean;
 }
 
 const WINDOW_MS = 60_000;
@@ -46,8 +49,18 @@ const WINDOW_MS = 60_000;
 const NOTICEABLE = 0.05;
 const SHARE_EVERY_MS = 500;
 const MOST_SHARED_AT_ONCE = 1_000;
-/** Bounds the memory. Whoever has more networks than this is not held back by a limit for each. */
+/** Bounds the memory. Who comes later in the minute shares a counter with others. */
 const MOST_COUNTERS = 50_000;
+/**
+ * Of each limit. Whoever has more networks than there are counters (an IPv6 /48 has 65,536) gets no more
+ * than this many times the limit beyond them. That can hit a newcomer who shares a counter with a flood,
+ * until the minute ends: for that, somebody has to fill up all counters and then some of these, which is
+ * `SHARED_BUCKETS` times the limit to shut out everybody new (614,400 forms by default), and whoever was
+ * there before has a counter of their own. Open limits would be worse, for everybody. Which networks share
+ * one is drawn anew by every process, so that nobody can choose whom to meet, and other processes are not
+ * told.
+ */
+const SHARED_BUCKETS = 1_024;
 
 /** @param stores asked one after the other until one can count */
 export function createRateLimiter({
@@ -60,6 +73,8 @@ export function createRateLimiter({
   now?: () => number;
 }) {
   const counters = new Map<string, Counter>();
+  const buckets = new Map<string, Counter>();
+  const bucketSecret = newSecret();
   let minute = 0;
   let unshared = new Set<Counter>();
   let timer: NodeJS.Timeout | undefined;
@@ -70,12 +85,19 @@ export function createRateLimiter({
       // The minutes of the clock, so that all processes mean the same one and old counters go at once.
       minute = current;
       counters.clear();
+      buckets.clear();
     }
     const key = `${name} ${who}`;
     const known = counters.get(key);
     if (known) return known;
-    const counter = { key, minute, counted: 0, underWay: 0, unshared: 0, hasRefused: false };
-    if (counters.size < MOST_COUNTERS) counters.set(key, counter);
+    if (counters.size < MOST_COUNTERS) return newCounter(counters, key, false);
+    const bucket = `${name} ${sha256(`${bucketSecret}${who}`).readUInt32BE() % SHARED_BUCKETS}`;
+    return buckets.get(bucket) ?? newCounter(buckets, bucket, true);
+  }
+
+  function newCounter(among: Map<string, Counter>, key: string, isBucket: boolean): Counter {
+    const counter = { key, minute, counted: 0, underWay: 0, unshared: 0, hasRefused: false, isBucket };
+    among.set(key, counter);
     return counter;
   }
 
@@ -148,7 +170,8 @@ export function createRateLimiter({
       if (!counts) return;
       counter.counted += 1;
       counter.unshared += 1;
-      if (counter.counted < limit.perMinute * NOTICEABLE || stores.length === 0) return;
+      if (counter.isBucket || stores.length === 0) return;
+      if (counter.counted < limit.perMinute * NOTICEABLE) return;
       unshared.add(counter);
       shareSoon();
     },

@@ -57,6 +57,47 @@ describe('a rate limiter', () => {
     assert.equal(take(limiter, 30), 20);
   });
 
+  describe('that has met more networks than it has counters', () => {
+    const counters = 50_000;
+    const buckets = 1_024;
+
+    function flooded(): RateLimiter {
+      const limiter = limiterOn();
+      for (let network = 0; network < counters; network += 1) take(limiter, 1, `flood-${network}`);
+      return limiter;
+    }
+
+    it('limits a new one', () => {
+      assert.equal(take(flooded(), 50, 'newcomer'), 20);
+    });
+
+    it('allows all new ones together a fixed number of times the limit', () => {
+      const limiter = flooded();
+      let allowed = 0;
+      for (let network = 0; network < 20_000; network += 1) allowed += take(limiter, 3, `late-${network}`);
+
+      assert.ok(allowed <= buckets * limit.perMinute, `${allowed} were allowed`);
+    });
+
+    it('lets those who were there before have their own, and other limits as well', () => {
+      const limiter = flooded();
+      for (let network = 0; network < 20_000; network += 1) take(limiter, 3, `late-${network}`);
+
+      const other = { name: 'client', perMinute: 20 };
+
+      assert.equal(take(limiter, 50, 'flood-1'), 19);
+      assert.equal(limiter.enter(other, 'newcomer').isAllowed, true);
+    });
+
+    it('begins anew with the minute', () => {
+      const limiter = flooded();
+      take(limiter, 50, 'newcomer');
+      time += 45_000;
+
+      assert.equal(take(limiter, 50, 'newcomer'), 20);
+    });
+  });
+
   it('tells the first refusal of a minute from those that follow', () => {
     const limiter = limiterOn();
     take(limiter, 20);
