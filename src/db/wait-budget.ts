@@ -3,7 +3,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 /**
  * How long one request may wait for the database, all its questions together. Every single wait has a
  * timeout, but they add up: for a connection, for a lock, for the next one. Whoever waits for a page or a
- * token is better served by an early "try again". Other waits (a password in its queue) do not count.
+ * token is better served by an early "try again". Queues behind others who wait for the database count as
+ * well; other waits (a password for its hash) do not.
  */
 interface WaitBudget {
   leftMs: number;

@@ -8,7 +8,7 @@ import { formatForeign, isForeign, parseStoredForeign } from './foreign-hashes/f
 import { parseForeignHash } from './foreign-hashes/parse-foreign-hash.ts';
 import { formatPhc, parsePhc } from './phc.ts';
 import type { Argon2Parameters } from './phc.ts';
-import { QueueFullError, createWorkQueue } from './work-queue.ts';
+import { NoTurnError, createWorkQueue } from './work-queue.ts';
 
 /**
  * Turns passwords into what the database may hold and back into a yes or no: argon2id (RFC 9106) under a pepper that the
@@ -121,7 +121,7 @@ export function createPasswordHasher({
     try {
       return await queue.run(task);
     } catch (err) {
-      if (!(err instanceof QueueFullError)) throw err;
+      if (!(err instanceof NoTurnError)) throw err;
       throw passwordError('busy', { cause: err, retryAfterSeconds: RETRY_AFTER_SECONDS });
     }
   }

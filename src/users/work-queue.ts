@@ -1,18 +1,26 @@
-/** A task that found the queue full. */
-export class QueueFullError extends Error {
-  constructor() {
-    super('the queue is full');
-    this.name = 'QueueFullError';
+/** A task that was not run: the queue was full, or its turn did not come in time. */
+export class NoTurnError extends Error {
+  constructor(why: string) {
+    super(why);
+    this.name = 'NoTurnError';
   }
+}
+
+export interface WorkQueueOptions {
+  concurrency: number;
+  maxQueue: number;
+  /** How long a task may wait for its turn; for as long as it takes where this is absent. */
+  maxWaitMs?: number;
 }
 
 /**
  * Runs at most `concurrency` tasks at once, first come first served, and lets at most `maxQueue` wait: under a flood the
  * work and the memory stay bounded, and whoever comes too late hears so at once.
  */
-export function createWorkQueue({ concurrency, maxQueue }: { concurrency: number; maxQueue: number }) {
+export function createWorkQueue({ concurrency, maxQueue, maxWaitMs }: WorkQueueOptions) {
   if (concurrency < 1 || maxQueue < 0) throw new RangeError('a work queue needs a positive size');
-  const waiting: (() => void)[] = [];
+  /** In the order of their coming, which is that of a set. */
+  const waiting = new Set<() => void>();
   let running = 0;
   let rejected = 0;
 
@@ -21,22 +29,41 @@ export function createWorkQueue({ concurrency, maxQueue }: { concurrency: number
       running += 1;
       return;
     }
-    if (waiting.length >= maxQueue) {
+    if (waiting.size >= maxQueue) {
       rejected += 1;
-      throw new QueueFullError();
+      throw new NoTurnError('the queue is full');
     }
     // Whoever finishes hands over its place, so `running` stays as it is and nobody can slip in between.
-    await new Promise<void>((resolve) => waiting.push(resolve));
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    waiting.add(resolve);
+    const timer =
+      maxWaitMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            // A place that was handed over in this very moment is taken.
+            if (!waiting.delete(resolve)) return;
+            rejected += 1;
+            reject(new NoTurnError(`no turn within ${maxWaitMs} ms`));
+          }, maxWaitMs);
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   function leave(): void {
-    const next = waiting.shift();
-    if (next) next();
-    else running -= 1;
+    const [next] = waiting;
+    if (!next) {
+      running -= 1;
+      return;
+    }
+    waiting.delete(next);
+    next();
   }
 
   return {
-    /** @throws {QueueFullError} without having run the task */
+    /** @throws {NoTurnError} without having run the task */
     async run<Result>(task: () => Promise<Result>): Promise<Result> {
       await turn();
       try {
@@ -47,6 +74,6 @@ export function createWorkQueue({ concurrency, maxQueue }: { concurrency: number
     },
 
     /** `rejected`: since the start. */
-    stats: () => ({ running, queued: waiting.length, rejected }),
+    stats: () => ({ running, queued: waiting.size, rejected }),
   };
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { waitLeftMs, withWaitBudget } from '../../src/db/wait-budget.ts';
 import { AppError } from '../../src/lib/errors.ts';
 import { createSignInAdmission } from '../../src/users/sign-in-admission.ts';
 
@@ -51,5 +52,36 @@ describe('admission to signing in', () => {
     );
 
     assert.equal(await admit(async () => 'admitted'), 'admitted');
+  });
+
+  it('turns away who has waited too long, without having begun', async () => {
+    const admit = createSignInAdmission({ atOnce: 1, mostWaiting: 1, longestWaitMs: 20 });
+    const { promise: judged, resolve: judge } = Promise.withResolvers<string>();
+    let begun = false;
+    const inside = admit(() => judged);
+
+    const refusal: unknown = await admit(async () => {
+      begun = true;
+    }).catch((err: unknown) => err);
+    judge('judged');
+    await inside;
+
+    assert.ok(refusal instanceof AppError);
+    assert.deepEqual([refusal.code, refusal.status], ['password.busy', 503]);
+    assert.ok((refusal.retryAfterSeconds ?? 0) >= 2);
+    assert.equal(begun, false);
+    assert.equal(await admit(async () => 'admitted'), 'admitted');
+  });
+
+  it('takes the wait off what the request may wait for the database', async () => {
+    const admit = createSignInAdmission({ atOnce: 1, mostWaiting: 1 });
+    const { promise: judged, resolve: judge } = Promise.withResolvers<void>();
+    const inside = admit(() => judged);
+    setTimeout(judge, 50);
+
+    const left = await withWaitBudget(1_000, () => admit(async () => waitLeftMs()));
+
+    await inside;
+    assert.ok(left !== undefined && left < 960, String(left));
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { QueueFullError, createWorkQueue } from '../../src/users/work-queue.ts';
+import { NoTurnError, createWorkQueue } from '../../src/users/work-queue.ts';
 
 describe('work queue', () => {
   it('never runs more at once than allowed, whatever comes and fails, and gives every place back', async () => {
@@ -27,7 +27,7 @@ describe('work queue', () => {
           );
 
           const refused = outcomes.filter(
-            (outcome) => outcome.status === 'rejected' && outcome.reason instanceof QueueFullError,
+            (outcome) => outcome.status === 'rejected' && outcome.reason instanceof NoTurnError,
           );
           assert.ok(most <= concurrency);
           assert.equal(refused.length, Math.max(0, tasks.length - concurrency - maxQueue));
@@ -44,5 +44,36 @@ describe('work queue', () => {
     await Promise.all([0, 1, 2, 3].map((number) => queue.run(async () => void order.push(number))));
 
     assert.deepEqual(order, [0, 1, 2, 3]);
+  });
+
+  it('turns away who waits too long, and loses neither a place nor those behind', async () => {
+    const queue = createWorkQueue({ concurrency: 1, maxQueue: 3, maxWaitMs: 20 });
+    const { promise: done, resolve: finish } = Promise.withResolvers<void>();
+    let begun = 0;
+    const task = async () => void (begun += 1);
+    const inside = queue.run(() => done);
+
+    const outcomes = await Promise.allSettled([queue.run(task), queue.run(task), queue.run(task)]);
+    const afterwards = queue.stats();
+    const late = queue.run(task);
+    finish();
+    await Promise.all([inside, late]);
+
+    assert.ok(outcomes.every((one) => one.status === 'rejected' && one.reason instanceof NoTurnError));
+    assert.deepEqual(afterwards, { running: 1, queued: 0, rejected: 3 });
+    assert.equal(begun, 1);
+    assert.deepEqual(queue.stats(), { running: 0, queued: 0, rejected: 3 });
+    assert.equal(await queue.run(async () => 'a place is free'), 'a place is free');
+  });
+
+  it('serves those whose turn came in time, however long their work takes', async () => {
+    const queue = createWorkQueue({ concurrency: 1, maxQueue: 1, maxWaitMs: 20 });
+    const pause = () => new Promise<string>((resolve) => setTimeout(resolve, 60, 'served'));
+
+    const inside = queue.run(async () => {});
+    const next = queue.run(pause);
+
+    await inside;
+    assert.equal(await next, 'served');
   });
 });
