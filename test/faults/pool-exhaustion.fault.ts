@@ -38,12 +38,15 @@ describe('a pool without a free connection', function () {
 
     // Of requests with one refresh token the first one gets the successor and the others the same again.
     assert.deepEqual(tally(answers), [
+      'account portal: 200 page',
       'authorize: 303',
       'client credentials: 200',
       'introspect: 200',
       'push a request: 201',
       'refresh: 200',
+      'sign in over the API: 200',
       'userinfo: 200',
+      'validate: 200',
     ]);
   });
 

@@ -1,3 +1,4 @@
+import { withinWaitBudget } from '../../db/wait-budget.ts';
 import { gateWaits } from '../../lib/instruments.ts';
 import { StoreUnavailable } from './store-errors.ts';
 import type { UnitOfWork } from './unit-of-work.ts';
@@ -16,7 +17,12 @@ interface Gate {
 
 const gates = new Map<string, Gate>();
 
-/** Waits for the turn and keeps it until the unit of work ends. */
+/**
+ * Waits for the turn and keeps it until the unit of work ends. Whoever is ahead waits for the database, so
+ * the wait counts as one; who gives up lets those behind come when all ahead are through.
+ * @throws {StoreUnavailable} when too many wait already
+ * @throws {WaitBudgetSpent}
+ */
 export async function holdGate(unit: UnitOfWork, key: string): Promise<void> {
   const gate = gates.get(key) ?? { tail: Promise.resolve(), waiting: 0 };
   if (gate.waiting >= MOST_WAITING)
@@ -32,8 +38,11 @@ export async function holdGate(unit: UnitOfWork, key: string): Promise<void> {
     if (gate.waiting === 0) gates.delete(key);
     resolve();
   });
-  if (gate.waiting === 1 || !gateWaits.isObserved) return turn;
+  if (gate.waiting === 1) return turn;
   const startedAt = performance.now();
-  await turn;
+  await withinWaitBudget(
+    () => turn,
+    () => {},
+  );
   gateWaits.record({ seconds: (performance.now() - startedAt) / 1000 });
 }

@@ -35,6 +35,7 @@ export async function createWorld(
   shape: Pick<Shape, 'users' | 'apps'>,
 ): Promise<World> {
   const tenant = await makeTenant();
+  await openApi(services, tenant);
   return {
     tenant,
     issuer: tenant.issuer,
@@ -49,6 +50,21 @@ export async function createPerson(services: Services, { actor }: TestTenant): P
   const email = `${randomBytes(6).toString('hex')}@example.com`;
   const { id } = await services.users.create(actor, { email, password: GOOD_PASSWORD, emailVerified: true });
   return { id, email };
+}
+
+/** People can sign in over the API: it issues in the name of an app that keeps no secret. */
+async function openApi(services: Services, { actor, tenant }: TestTenant): Promise<void> {
+  const { client } = await services.clients.create(actor, {
+    name: 'App of the API',
+    firstParty: true,
+    metadata: {
+      redirect_uris: [REDIRECT_URI],
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+      token_endpoint_auth_method: 'none',
+    },
+  });
+  await services.tenants.update(actor, tenant.slug, { settings: { firstPartyClientId: client.clientId } });
 }
 
 /** An app of the house, so that nobody is asked for consent. */

@@ -21,7 +21,9 @@ export function slowerThan(answers: readonly Answer[], milliseconds: number): st
 export function nameOf(outcome: Outcome): string {
   if (outcome.kind === 'refused') return 'connection refused';
   if (outcome.kind === 'lost') return `lost, ${outcome.reason}`;
-  const { error } = jsonOf(outcome);
+  const json = jsonOf(outcome);
+  // The API has problem details (RFC 9457), with codes of ours.
+  const error = json['error'] ?? json['code'];
   const isPage = outcome.status !== 303 && outcome.headers['content-type']?.startsWith('text/html') === true;
   return [outcome.status, typeof error === 'string' ? error : isPage ? 'page' : ''].join(' ').trim();
 }

@@ -16,6 +16,8 @@ export interface HttpRequest {
   url: string;
   headers?: Record<string, string>;
   form?: Record<string, string>;
+  /** In place of a form. */
+  json?: object;
 }
 
 export interface HttpClient {
@@ -28,10 +30,14 @@ export function createHttpClient({ timeoutMs = 30_000, keepAlive = true } = {}):
   const agent = new Agent({ keepAlive, maxSockets: Number.POSITIVE_INFINITY, maxFreeSockets: 64 });
 
   return {
-    send({ method = 'GET', url, headers = {}, form }) {
+    send({ method = 'GET', url, headers = {}, form, json }) {
       const started = performance.now();
       const elapsed = () => performance.now() - started;
-      const body = form && new URLSearchParams(form).toString();
+      const body = form
+        ? new URLSearchParams(form).toString()
+        : json === undefined
+          ? json
+          : JSON.stringify(json);
       const { promise, resolve } = Promise.withResolvers<Outcome>();
 
       const req = request(url, {
@@ -42,7 +48,7 @@ export function createHttpClient({ timeoutMs = 30_000, keepAlive = true } = {}):
           ...(body === undefined
             ? {}
             : {
-                'content-type': 'application/x-www-form-urlencoded',
+                'content-type': form ? 'application/x-www-form-urlencoded' : 'application/json',
                 'content-length': String(Buffer.byteLength(body)),
               }),
           ...headers,

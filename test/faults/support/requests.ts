@@ -1,6 +1,7 @@
 import { GOOD_PASSWORD } from '../../support/app.ts';
 import { CODE_CHALLENGE, REDIRECT_URI } from '../../support/relying-party.ts';
 import { createUserAgent, formsOf } from '../../support/user-agent.ts';
+import type { UserAgent } from '../../support/user-agent.ts';
 import { at } from '../history/slots.ts';
 import type { App, Person, World } from '../history/world.ts';
 import type { Held } from './families.ts';
@@ -12,7 +13,10 @@ export interface NamedRequest extends HttpRequest {
 }
 
 /** One of every kind, with what an app holds. */
-export function requestsOf({ issuer, tenant }: World, { app, access, refresh }: Held): NamedRequest[] {
+export function requestsOf(
+  { issuer, tenant }: World,
+  { app, session, access, refresh }: Held,
+): NamedRequest[] {
   const headers = { authorization: app.authorization };
   const origin = issuer.slice(0, issuer.indexOf(`/t/${tenant.tenant.slug}`));
   return [
@@ -36,6 +40,17 @@ export function requestsOf({ issuer, tenant }: World, { app, access, refresh }: 
       url: `${issuer}/authorize?${new URLSearchParams(authorizationRequest(app)).toString()}`,
       headers: { accept: 'text/html' },
     },
+    {
+      what: 'sign in over the API',
+      url: `${issuer}/api/v1/auth/login`,
+      json: { email: session.person.email, password: GOOD_PASSWORD },
+    },
+    { what: 'validate', url: `${issuer}/api/v1/auth/validate`, headers, json: { token: access } },
+    {
+      what: 'account portal',
+      url: `${issuer}/account/devices`,
+      headers: { accept: 'text/html', cookie: cookiesOf(session.agent) },
+    },
     { what: 'discovery', url: `${issuer}/.well-known/openid-configuration` },
     { what: 'keys', url: `${issuer}/jwks` },
     { what: 'liveness', url: `${origin}/livez` },
@@ -56,10 +71,14 @@ export async function openSignInForm(world: World, person: Person): Promise<Name
     url: new URL(form.action, page.url).href,
     headers: {
       accept: 'text/html',
-      cookie: agent.cookies.map(({ name, value }) => `${name}=${value}`).join('; '),
+      cookie: cookiesOf(agent),
     },
     form: { ...form.hidden, password: GOOD_PASSWORD },
   };
+}
+
+function cookiesOf({ cookies }: UserAgent): string {
+  return cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
 }
 
 function authorizationRequest(app: App): Record<string, string> {
