@@ -51,7 +51,7 @@ import { StoreUnavailable } from './oidc/adapter/store-errors.ts';
 import { cookieKeys } from './oidc/configuration/cookies.ts';
 import { createDocumentServer } from './oidc/document-server.ts';
 import { createEndpointServer } from './oidc/endpoint-server.ts';
-import { createClientSecretLimit } from './oidc/client-secret-limit.ts';
+import { createClientLimits } from './oidc/client-limits.ts';
 import { isProtocolPath, protocolRouteOf, protocolRoutes } from './oidc/protocol-routes.ts';
 import { createProviderRegistry } from './oidc/provider-registry.ts';
 import { requestLimits } from './oidc/request-limits.ts';
@@ -122,7 +122,7 @@ export function createApp(options: AppOptions): App {
     locales: translations.locales,
     screens: createScreens({ pages, httpPages, now }),
     fetch: createSafeFetch({ allow: config.outboundAllow }) as typeof globalThis.fetch,
-    clientSecretLimit: createClientSecretLimit({ limiter, perMinute: config.rateLimits?.client }),
+    clientLimits: createClientLimits({ limiter, limits: config.rateLimits }),
     pollMs: 500,
   });
 
@@ -147,13 +147,13 @@ export function createApp(options: AppOptions): App {
       now,
     }),
   );
-  app.use(checkRequestTarget());
   app.use(health({ checks: readinessChecks(), isDraining: options.isDraining, version: options.version }));
   if (config.rateLimits) {
     app.use(rateLimit({ limiter, limitOf: requestLimits(config.rateLimits) }));
   } else if (config.production) {
     log.warn('GATEHOUSE_RATE_LIMITS is off: nothing keeps anybody from guessing passwords');
   }
+  app.use(checkRequestTarget());
   app.use(protocolRoutes(registry) as Koa.Middleware<RequestState>);
   app.use(assets.middleware);
   app.use(localeRoutes({ translations, publicUrl }).routes());

@@ -165,11 +165,15 @@ export const environmentSchema = z.object({
   }),
   GATEHOUSE_RATE_LIMIT_REFUSALS: integer(1, 1_000_000).default(3000).meta({
     description:
-      'Refused requests of apps and APIs (token, introspection, revocation, userinfo) per minute and network. What succeeds is not limited.',
+      'Refused requests of apps and APIs (token, introspection, revocation, userinfo) per minute and network. What succeeds counts only for clients that have no credentials.',
   }),
   GATEHOUSE_RATE_LIMIT_CLIENT: integer(1, 1_000_000).default(100).meta({
     description:
-      'Wrong secrets per minute and client, from networks this client has not authenticated from in the last hour.',
+      'Wrong secrets and assertions per minute and client, from networks this client has not authenticated from in the last hour.',
+  }),
+  GATEHOUSE_RATE_LIMIT_CLIENT_NETWORK: integer(1, 1_000_000).default(1000).meta({
+    description:
+      'Refused requests per minute of one client and network, where the client is named and proves nothing: public clients, and authorization requests.',
   }),
   GATEHOUSE_SIGN_IN_ATTEMPTS: integer(3, 100).default(10).meta({
     description:
@@ -316,6 +320,7 @@ function toConfig(env: Environment) {
           forms: env.GATEHOUSE_RATE_LIMIT_FORMS,
           refusals: env.GATEHOUSE_RATE_LIMIT_REFUSALS,
           client: env.GATEHOUSE_RATE_LIMIT_CLIENT,
+          clientNetwork: env.GATEHOUSE_RATE_LIMIT_CLIENT_NETWORK,
         }
       : undefined,
     signInLimits: env.GATEHOUSE_RATE_LIMITS

@@ -3,6 +3,9 @@ import type { AppMiddleware } from './request-state.ts';
 /**
  * Probes. `/livez` says that the process answers and depends on nothing else, so that an outage of the
  * database restarts no replica; `/readyz` says whether to send requests here; `/health` is for people.
+ *
+ * They are not limited, or a stranger could make an orchestrator believe that a replica is ill. What anybody
+ * can make the database do with them is one round of checks at a time, and no two within `KEPT_MS`.
  */
 
 export const HEALTH_PATHS: ReadonlySet<string> = new Set(['/livez', '/readyz', '/health', '/healthz']);
@@ -14,13 +17,17 @@ export interface HealthOptions {
   isDraining: () => boolean;
   version: string;
   checkTimeoutMs?: number;
+  /** In milliseconds, from whenever. */
+  clock?: () => number;
 }
+
+const KEPT_MS = 250;
 
 type Outcome = 'ok' | 'failed';
 
 export function health(options: HealthOptions): AppMiddleware {
-  const { isDraining, version } = options;
-  const runChecks = coalesce(() => outcomes(options));
+  const { isDraining, version, clock = () => performance.now() } = options;
+  const runChecks = coalesce(() => outcomes(options), clock);
 
   return async (ctx, next) => {
     if (!HEALTH_PATHS.has(ctx.path) || !['GET', 'HEAD'].includes(ctx.method)) return next();
@@ -68,13 +75,18 @@ async function withTimeout(work: Promise<unknown>, timeoutMs: number): Promise<v
   }
 }
 
-/** Probes that come while the checks run share their result, so that probing cannot load the database. */
-function coalesce<Result>(work: () => Promise<Result>): () => Promise<Result> {
-  let running: Promise<Result> | undefined;
+/** Probes that come while the checks run, or just after, share their result, so that probing cannot load the database. */
+function coalesce<Result>(work: () => Promise<Result>, clock: () => number): () => Promise<Result> {
+  let latest: Promise<Result> | undefined;
+  let isRunning = false;
+  let endedAt = 0;
   return () => {
-    running ??= work().finally(() => {
-      running = undefined;
+    if (latest && (isRunning || clock() - endedAt < KEPT_MS)) return latest;
+    isRunning = true;
+    latest = work().finally(() => {
+      isRunning = false;
+      endedAt = clock();
     });
-    return running;
+    return latest;
   };
 }

@@ -78,8 +78,20 @@ export function rateLimitHeaders(
   ];
 }
 
-/** @param status undefined where there was no answer */
+/**
+ * Whether an answer counts where what succeeds is free: it is not for those who prove nothing, and neither is
+ * what the protocol itself makes them try again.
+ * @param status undefined where there was no answer
+ */
 export function countsAsRefusal(
+  state: Pick<RequestOrigin, 'isRoutineRefusal' | 'provesNothing'>,
+  status: number | undefined,
+): boolean {
+  if (state.provesNothing === true) return status !== undefined && status < 500;
+  return isRefusal(state, status);
+}
+
+export function isRefusal(
   { isRoutineRefusal }: Pick<RequestOrigin, 'isRoutineRefusal'>,
   status: number | undefined,
 ): boolean {

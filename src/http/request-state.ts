@@ -15,6 +15,8 @@ export interface RequestOrigin {
   userAgent: string | undefined;
   /** The request was refused as the protocol wants it, such as for a nonce to be tried again with. */
   isRoutineRefusal?: boolean;
+  /** Whoever asks named a client that has no credentials. */
+  provesNothing?: boolean;
 }
 
 /** What is known about a request before anything handles it; `ctx.state` of our own application. */

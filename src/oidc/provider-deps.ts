@@ -3,7 +3,7 @@ import type { KeyRing } from '../lib/key-ring.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Sealer } from '../lib/sealer.ts';
 import type { Tenant } from '../tenants/tenant.ts';
-import type { ClientSecretLimit } from './client-secret-limit.ts';
+import type { ClientLimits } from './client-limits.ts';
 import type { PublicJwk } from '../keys/signing-key.ts';
 import type { DocumentAnswers } from './document-answers.ts';
 import type { OidcScreens } from './oidc-screens.ts';
@@ -20,7 +20,7 @@ export interface ProviderDeps {
   /** SSRF-safe. */
   fetch: typeof globalThis.fetch;
   settings: ProtocolSettings;
-  clientSecretLimit: ClientSecretLimit;
+  clientLimits: ClientLimits;
   /** Which languages the screens speak. */
   locales: readonly string[];
 }

@@ -15,6 +15,7 @@ import { EngineSigningKey } from './engine-signing-key.ts';
 import { extendClientScopes } from './extensions/client-scopes.ts';
 import { extendClients } from './extensions/clients.ts';
 import { extendContexts } from './extensions/plain-context.ts';
+import { limitedClients } from './extensions/limited-clients.ts';
 import { extendReplayDetection } from './extensions/replay-detection.ts';
 import { extendSessionIds } from './extensions/session-ids.ts';
 import { extendTokenIds } from './extensions/token-ids.ts';
@@ -85,6 +86,6 @@ export function buildProvider(
   const published = publicJwks(keys) as JSONWebKeySet;
   provider.use(staleHintMiddleware(context, published));
   provider.use(jwtTokensMiddleware(context, accessTokens));
-  extendContexts(provider);
+  extendContexts(provider, limitedClients(context));
   return provider;
 }

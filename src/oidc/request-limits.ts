@@ -11,11 +11,13 @@ export interface RequestLimits {
 /** Served from memory: only a flood that fills the line is too much. */
 const DOCUMENTS_PER_MINUTE = 6000;
 
-const DOCUMENTS = /^\/(\.well-known\/|jwks$|assets\/)/;
+const DOCUMENTS = /^\/(\.well-known\/|jwks$|assets\/|api\/docs(\/|$)|api\/v1\/openapi\.json$)/;
 const API = /^\/api(\/|$)/;
-/** What anybody may send to the API, as they may send the forms that do the same. */
+/** What anybody may send to the API, as they may send the forms that do the same; however the router reads it. */
 const API_FORMS =
-  /^\/api\/v1\/auth\/(login|token|signup|verify-email|resend-verification|forgot-password|reset-password|password\/reset\/\w+)$/;
+  /^\/api\/v1\/auth\/(login|token|signup|verify-email|resend-verification|forgot-password|reset-password|password\/reset\/[^/]+)\/?$/i;
+/** Proved by the token alone, as at the token endpoint for a client that has no credentials. */
+const API_REFRESH = /^\/api\/v1\/auth\/refresh\/?$/i;
 /** Apps may post these as well; they count like the links they mostly are. */
 const REQUESTS = new Set<string>([
   ROUTES.authorization,
@@ -24,18 +26,24 @@ const REQUESTS = new Set<string>([
 ]);
 const TENANT = /^\/t\/[^/]+/;
 
-/** Which limit a request counts for; health probes are answered before. */
+/**
+ * Which limit a request counts for. Health probes are answered before: whoever asks for them must never be told
+ * that a stranger asked too often, and what they cost the database is bounded in health.ts.
+ */
 export function requestLimits(limits: RequestLimits): (method: string, path: string) => EndpointLimit {
   const documents = limit('documents', DOCUMENTS_PER_MINUTE, 'all');
   const pages = limit('pages', limits.pages, 'all');
   const forms = limit('forms', limits.forms, 'all');
   const refusals = limit('refusals', limits.refusals, 'refused');
+  const refreshes = limit('refusals', limits.refusals, 'all');
 
   return (method, fullPath) => {
     const path = fullPath.startsWith('/t/') ? fullPath.replace(TENANT, '') : fullPath;
+    // Preflights ask for nothing that is not in memory, and succeed without credentials.
+    if (method === 'OPTIONS' || DOCUMENTS.test(path)) return documents;
     if (API_FORMS.test(path)) return forms;
+    if (API_REFRESH.test(path)) return refreshes;
     if (AUTHENTICATED_ENDPOINTS.has(path) || API.test(path)) return refusals;
-    if (DOCUMENTS.test(path)) return documents;
     return method === 'POST' && !REQUESTS.has(path) ? forms : pages;
   };
 }

@@ -77,6 +77,23 @@ describe('health', () => {
     assert.deepEqual(body, { status: 'unavailable', checks: { database: 'failed', keys: 'ok' } });
   });
 
+  it('checks once for all probes of a quarter of a second, and anew after it', async () => {
+    let now = 1_000;
+    let checks = 0;
+    const { get } = await probe({
+      checks: { database: async () => void (checks += 1) },
+      clock: () => now,
+    });
+
+    for (const path of ['/readyz', '/health', '/readyz']) await get(path);
+    const checksAtOnce = checks;
+    now += 250;
+    await get('/readyz');
+
+    assert.equal(checksAtOnce, 1);
+    assert.equal(checks, 2);
+  });
+
   it('counts a check that throws at once as failed', async () => {
     const { get } = await probe({
       checks: {
@@ -111,7 +128,8 @@ describe('health', () => {
         return answer;
       },
     };
-    const middleware = health({ checks, isDraining: () => false, version: '1' });
+    let now = 1_000;
+    const middleware = health({ checks, isDraining: () => false, version: '1', clock: () => now });
     const { url } = await startApp((ctx, next) => {
       const result = middleware(ctx, next);
       if (++arrived === 20) resolve();
@@ -120,6 +138,7 @@ describe('health', () => {
 
     const probes = await Promise.all(Array.from({ length: 20 }, () => fetch(`${url}/readyz`)));
     const askedTogether = asked;
+    now += 250;
     await fetch(`${url}/readyz`);
 
     assert.ok(probes.every(({ status }) => status === 200));

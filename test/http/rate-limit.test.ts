@@ -1,33 +1,49 @@
 import assert from 'node:assert/strict';
-import { GOOD_PASSWORD, startTestApp } from '../support/app.ts';
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { endpointDescription } from '../../src/http/endpoint.ts';
+import { AUTHENTICATED_ENDPOINTS, ROUTES } from '../../src/oidc/configuration/features.ts';
+import { requestLimits } from '../../src/oidc/request-limits.ts';
+import { startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
 import { createDpopKey } from '../support/dpop.ts';
+import { assertionFields, createAssertionKey } from '../support/assertion-key.ts';
+import { collectRoutes } from '../support/routes.ts';
+import type { Route } from '../support/routes.ts';
 import { createRelyingParty, REDIRECT_URI } from '../support/relying-party.ts';
 import type { RelyingParty } from '../support/relying-party.ts';
 
 const LIMIT = 5;
+/** Of clients, which are tested apart: they must not come before the others. */
+const CLIENT_LIMIT = 3;
 
 describe('the limits of requests', () => {
   let app: TestApp;
   let tenant: TestTenant;
   let networks = 0;
   let ip: string;
+  let routes: Route[];
 
   before(async () => {
+    const collected = collectRoutes();
     app = await startTestApp({
       env: {
         GATEHOUSE_RATE_LIMITS: 'on',
         GATEHOUSE_RATE_LIMIT_PAGES: String(LIMIT),
         GATEHOUSE_RATE_LIMIT_FORMS: String(LIMIT),
         GATEHOUSE_RATE_LIMIT_REFUSALS: String(LIMIT),
-        GATEHOUSE_RATE_LIMIT_CLIENT: String(LIMIT),
+        GATEHOUSE_RATE_LIMIT_CLIENT: String(CLIENT_LIMIT),
+        GATEHOUSE_RATE_LIMIT_CLIENT_NETWORK: String(CLIENT_LIMIT),
         TRUST_PROXY: '127.0.0.0/8',
       },
     });
+    routes = collected();
     tenant = await app.tenant();
   });
+  const newNetwork = () => `10.0.${(networks += 1) >> 8}.${networks % 256}`;
   beforeEach(() => {
-    ip = `192.0.2.${(networks += 1)}`;
+    ip = newNetwork();
   });
   after(() => app.close());
 
@@ -54,6 +70,23 @@ describe('the limits of requests', () => {
     headers: Record<string, string> = {},
     from = ip,
   ) => request(path, { method: 'POST', body: new URLSearchParams(fields), headers }, from);
+
+  /** As `fetch` refuses to. */
+  async function rawRequest(method: string, path: string, from: string) {
+    const sent = httpRequest(`${tenant.issuer}${path}`, {
+      method,
+      headers: { 'x-forwarded-for': from, 'content-type': 'application/x-www-form-urlencoded' },
+    });
+    sent.end(method === 'POST' ? 'token=x&client_id=nobody' : undefined);
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    response.resume();
+    const left = /r=(\d+)/.exec(String(response.headers['ratelimit']))?.[1];
+    return {
+      status: response.statusCode,
+      left: Number(left),
+      policy: String(response.headers['ratelimit-policy']),
+    };
+  }
 
   const authorize = `/authorize?client_id=nobody&redirect_uri=${encodeURIComponent(REDIRECT_URI)}`;
 
@@ -92,27 +125,69 @@ describe('the limits of requests', () => {
     assert.equal(((await refused.json()) as { code: string }).code, 'http.too_many_requests');
   });
 
-  const counted: [what: string, send: () => Promise<Response>][] = [
-    ['authorization requests', () => request(authorize)],
-    ['pushed authorization requests', () => post('/par', { client_id: 'nobody' })],
-    ['sign-in pages', () => request('/interaction/nothing')],
-    ['sign-in forms', () => post('/interaction/nothing/password', { password: GOOD_PASSWORD })],
-    ['set-up pages', () => request('/setup')],
-    ['set-up forms', () => post('/setup', { token: 'guess' })],
-    ['sign-outs', () => request('/logout')],
-    ['wrong tokens at introspection', () => post('/introspect', { token: 'x', client_id: 'nobody' })],
-    ['wrong tokens at revocation', () => post('/revoke', { token: 'x', client_id: 'nobody' })],
-    [
-      'wrong tokens at userinfo',
-      () => request('/userinfo', { headers: { authorization: 'Bearer nonsense' } }),
-    ],
-    ['whatever there is not', () => request('/nothing-here')],
+  /** Of the engine, whose router is its own, and what is answered before all routers. */
+  const others: Route[] = [
+    ...[...Object.values(ROUTES), '/authorize/x', '/logout/confirm'].flatMap((path) =>
+      ['GET', 'POST', 'OPTIONS'].map((method) => ({ method, path, middleware: [] })),
+    ),
+    { method: 'GET', path: '/.well-known/openid-configuration', middleware: [] },
+    { method: 'GET', path: '/api/docs', middleware: [] },
+    { method: 'GET', path: '/api/docs/start.js', middleware: [] },
+    { method: 'GET', path: '/api/v1/openapi.json', middleware: [] },
+    { method: 'OPTIONS', path: '/api/v1/auth/login', middleware: [] },
+    { method: 'OPTIONS', path: '/api/v1/users', middleware: [] },
+    { method: 'GET', path: '/%zz', middleware: [] },
+    { method: 'TRACE', path: '/authorize', middleware: [] },
+    { method: 'GET', path: '/nothing-here', middleware: [] },
   ];
-  for (const [what, send] of counted) {
-    it(`count ${what}`, async () => {
-      await untilRefused(send);
-    });
-  }
+
+  it('count every request where credentials are not asked for, whichever way it is written', () => {
+    const limitOf = requestLimits({ pages: LIMIT, forms: LIMIT, refusals: LIMIT });
+    const isPublic = ({ method, path, middleware }: Route) => {
+      if (method !== 'OPTIONS' && AUTHENTICATED_ENDPOINTS.has(path)) return false;
+      const description = middleware.map(endpointDescription).find((one) => one !== undefined);
+      return description === undefined || description.permission === 'public';
+    };
+    const open = [...routes, ...others].filter(isPublic);
+
+    // As routers read them; the API's prefix is looked for as it stands.
+    const spellings = open.flatMap(({ method, path }) =>
+      [
+        path,
+        `/t/some-tenant${path}`,
+        ...(routes.some((route) => route.path === path)
+          ? [`${path}/`, path.toUpperCase().replace(/^\/API\/V1/, '/api/v1')]
+          : []),
+      ].map((one) => `${method} ${one}`),
+    );
+    const isFree = (request: string) => {
+      const [method = '', path = ''] = request.split(' ');
+      return limitOf(method, path).counts !== 'all';
+    };
+
+    assert.deepEqual(spellings.filter(isFree), []);
+    assert.ok(open.filter(({ path }) => path.startsWith('/api/v1/')).length >= 7);
+    assert.ok(routes.length >= 100, `only ${routes.length} routes were found`);
+  });
+
+  it('hold at every route for those without credentials', async () => {
+    const unlimited: string[] = [];
+    await Promise.all(
+      [...routes, ...others].map(async ({ method, path }) => {
+        const from = newNetwork();
+        const target = path.replaceAll(/:\w+/g, 'x').replace(/^\/t\/x\//, '/');
+        for (let index = 0; index < 3 * LIMIT; index += 1) {
+          const { status, left, policy } = await rawRequest(method, target, from);
+          if (status === 429) return;
+          // Too many to be sent here.
+          if (policy.startsWith('"documents"') && left === 6000 - 2) return;
+        }
+        unlimited.push(`${method} ${path}`);
+      }),
+    );
+
+    assert.deepEqual(unlimited, []);
+  });
 
   it('count the addresses of an IPv6 /64 as one, and those of others apart', async () => {
     let host = 0;
@@ -132,17 +207,90 @@ describe('the limits of requests', () => {
     assert.equal(response.headers.get('ratelimit'), null);
   });
 
-  it('do not count refusals that the protocol itself asks for', async () => {
-    const spa = await createRelyingParty(app, tenant, {
-      metadata: { token_endpoint_auth_method: 'none', dpop_bound_access_tokens: true },
-    });
-    const key = await createDpopKey();
+  describe('for apps without credentials', () => {
+    let spa: RelyingParty;
 
-    for (let index = 0; index < 3 * LIMIT; index += 1) {
-      const dpop = await key.proof('POST', `${tenant.issuer}/token`);
-      const fields = { grant_type: 'refresh_token', refresh_token: 'x', client_id: spa.clientId };
-      const response = await post('/token', fields, { dpop });
-      assert.equal(((await response.json()) as { error: string }).error, 'use_dpop_nonce');
+    beforeEach(async () => {
+      spa = await createRelyingParty(app, tenant, { metadata: { token_endpoint_auth_method: 'none' } });
+    });
+
+    for (const path of ['/introspect', '/revoke']) {
+      it(`count what is answered with success at ${path}`, async () => {
+        const answers: number[] = [];
+        await untilRefused(async () => {
+          const response = await post(path, { token: 'unknown', client_id: spa.clientId });
+          answers.push(response.status);
+          return response;
+        });
+
+        assert.equal(answers[0], 200);
+      });
+    }
+
+    it('count tokens that are given at /token', async () => {
+      const { code = '' } = await spa.signIn();
+      let { body } = await spa.redeem(code);
+      const refresh = async () => {
+        const fields = {
+          grant_type: 'refresh_token',
+          refresh_token: String(body.refresh_token),
+          client_id: spa.clientId,
+        };
+        const response = await post('/token', fields);
+        if (response.status !== 429) body = (await response.clone().json()) as typeof body;
+        return response;
+      };
+
+      const refused = await untilRefused(refresh);
+
+      assert.match(refused.headers.get('ratelimit-policy') ?? '', /^"refusals"/);
+    });
+
+    it('count a refusal that the protocol itself asks for as any answer, and not at the app', async () => {
+      const strict = await createRelyingParty(app, tenant, {
+        metadata: { token_endpoint_auth_method: 'none', dpop_bound_access_tokens: true },
+      });
+      const key = await createDpopKey();
+      const errors: unknown[] = [];
+
+      const refused = await untilRefused(async () => {
+        const dpop = await key.proof('POST', `${tenant.issuer}/token`);
+        const fields = { grant_type: 'refresh_token', refresh_token: 'x', client_id: strict.clientId };
+        const response = await post('/token', fields, { dpop });
+        const { error } = (await response.clone().json()) as { error: string };
+        errors.push(error);
+        return response;
+      });
+
+      assert.match(refused.headers.get('ratelimit') ?? '', /^"refusals";r=0/);
+      assert.deepEqual(new Set(errors.slice(0, CLIENT_LIMIT + 1)), new Set(['use_dpop_nonce']));
+    });
+
+    const refusedIn: [where: string, send: (clientId: string, from: string) => Promise<Response>][] = [
+      [
+        '/token',
+        (clientId, from) =>
+          post('/token', { grant_type: 'refresh_token', refresh_token: 'x', client_id: clientId }, {}, from),
+      ],
+      ['/par', (clientId, from) => post('/par', { client_id: clientId, response_type: 'x' }, {}, from)],
+      [
+        '/authorize',
+        (clientId, from) => request(`/authorize?client_id=${clientId}&redirect_uri=x`, {}, from),
+      ],
+    ];
+    for (const [where, send] of refusedIn) {
+      it(`refuse one app of a network that was refused too often at ${where}, and neither others nor elsewhere`, async () => {
+        const other = await createRelyingParty(app, tenant, {
+          metadata: { token_endpoint_auth_method: 'none' },
+        });
+
+        const refused = await untilRefused(() => send(spa.clientId, ip));
+
+        assert.ok(Number(refused.headers.get('retry-after')) > 0);
+        assert.doesNotMatch(refused.headers.get('ratelimit') ?? '', /r=0/);
+        assert.equal((await send(other.clientId, ip)).status, 400);
+        assert.equal((await send(spa.clientId, newNetwork())).status, 400);
+      });
     }
   });
 
@@ -176,6 +324,32 @@ describe('the limits of requests', () => {
       assert.equal(((await refused.json()) as { error: string }).error, 'temporarily_unavailable');
       assert.ok(Number(refused.headers.get('retry-after')) > 0);
       assert.equal((await token()).status, 200);
+    });
+
+    it('refuse wrong assertions of one client from many networks, and not the client itself where it is known', async () => {
+      const [key, wrongKey] = await Promise.all([createAssertionKey(), createAssertionKey()]);
+      const { client } = await app.services.clients.create(tenant.actor, {
+        name: 'Signing service',
+        metadata: {
+          grant_types: ['client_credentials'],
+          token_endpoint_auth_method: 'private_key_jwt',
+          jwks: { keys: [key.publicJwk] },
+        },
+      });
+      const prove = async (by: typeof key, from: string, headers = {}) => {
+        const assertion = assertionFields(await by.assertion(client.clientId, tenant.issuer));
+        return post('/token', { grant_type: 'client_credentials', ...assertion }, headers, from);
+      };
+      assert.equal((await prove(key, ip)).status, 200);
+      const attacker = newNetwork();
+      // Refused before the proof, for the sake of the origin: nobody is known by that.
+      assert.equal((await prove(wrongKey, attacker, { origin: 'https://elsewhere.example' })).status, 400);
+
+      const refused = await untilRefused(() => prove(wrongKey, attacker));
+
+      assert.ok(Number(refused.headers.get('retry-after')) > 0);
+      assert.equal((await prove(key, newNetwork())).status, 429);
+      assert.equal((await prove(key, ip)).status, 200);
     });
   });
 });

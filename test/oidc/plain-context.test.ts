@@ -21,7 +21,8 @@ describe('the context of a request to the engine', () => {
       await next();
       seen.push(ctx);
     });
-    extendContexts(provider);
+    const routes: unknown[] = [];
+    extendContexts(provider, (oidc) => routes.push(Reflect.get(oidc, 'route')));
     const server = await startLoopbackServer();
     server.respond = (req, res) => void provider.callback()(req, res);
 
@@ -35,5 +36,6 @@ describe('the context of a request to the engine', () => {
     assert.equal(status, 200);
     assert.equal(ctx?.['oidc'].route, 'jwks');
     assert.deepEqual(accessors, []);
+    assert.deepEqual(routes, ['jwks']);
   });
 });

@@ -17,9 +17,9 @@ export async function clientOfBasic(
 ): Promise<Omit<Caller, 'ip' | 'userAgent' | 'correlationId'> | undefined> {
   const [clientId, secret] = decodeBasic(credentials) ?? [];
   if (!clientId || secret === undefined) return undefined;
-  const { tenant, directory, clientSecretLimit } = context;
+  const { tenant, directory, clientLimits } = context;
   const client = await directory.client(clientId);
-  const isRight = await clientSecretLimit.compare(
+  const isRight = await clientLimits.compare(
     { tenantId: tenant.id, clientId, ip },
     () => client !== undefined && usesSecret(client.metadata) && verifyClientSecret(client, secret, now),
   );

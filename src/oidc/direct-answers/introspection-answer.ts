@@ -39,9 +39,9 @@ async function authenticatedClient(
   const [clientId, secret] = (credentials !== undefined && decodeBasic(credentials)) || [];
   if (!clientId || !secret) return undefined;
 
-  const { tenant, directory, clientSecretLimit } = context;
+  const { tenant, directory, clientLimits } = context;
   const { ip } = requestStateOf({ req });
-  if (!clientSecretLimit.countsNothing({ tenantId: tenant.id, clientId, ip })) return undefined;
+  if (!clientLimits.countsNothing({ tenantId: tenant.id, clientId, ip })) return undefined;
   const client = await directory.client(clientId);
   if (!client || !usesSecret(client.metadata)) return undefined;
   return verifyClientSecret(client, secret, new Date()) ? clientId : undefined;

@@ -47,7 +47,7 @@ export function clientRecordOf(engineClient: object): Client | undefined {
  */
 export function extendClients(
   provider: Provider,
-  { db, tenant, directory, clientSecretLimit }: TenantContext,
+  { db, tenant, directory, clientLimits }: TenantContext,
 ): void {
   const EngineClient = provider.Client as unknown as EngineClientClass;
   const instances = new LRUCache<string, { version: number; instance: EngineClient }>({
@@ -70,7 +70,7 @@ export function extendClients(
 
   EngineClient.prototype.compareClientSecret = async function (actual) {
     const client = clientRecordOf(this);
-    return clientSecretLimit.compare(
+    return clientLimits.compare(
       { tenantId: tenant.id, clientId: this.clientId, ip: currentUnitOfWork()?.actor.ip },
       () => client !== undefined && verifyClientSecret(client, actual, new Date()),
     );
