@@ -62,10 +62,7 @@ export async function findShared<Row extends Keyed>(db: Db, read: RowRead): Prom
   }
   const { promise } = question.answer;
   // Each waits as long as its own request may. The name of the statement says which rows it has.
-  return (await withinWaitBudget(
-    () => promise,
-    () => {},
-  )) as Row | undefined;
+  return (await withinWaitBudget(() => promise)) as Row | undefined;
 }
 
 function newQuestion(idHash: Buffer): Question {

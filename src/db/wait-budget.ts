@@ -57,12 +57,12 @@ export function beginWait(): () => void {
 
 /**
  * Waits no longer than the request may.
- * @param undo for what comes too late
+ * @param undo for what comes too late and would stay behind
  * @throws {WaitBudgetSpent}
  */
 export function withinWaitBudget<Result>(
   waitFor: () => Promise<Result>,
-  undo: (late: Result) => unknown,
+  undo: (late: Result) => unknown = () => {},
 ): Promise<Result> {
   const leftMs = waitLeftMs();
   if (leftMs === undefined) return waitFor();

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type Provider from 'oidc-provider';
 import { publicJwks } from '../keys/public-jwks.ts';
+import { withinWaitBudget, withoutWaitBudget } from '../db/wait-budget.ts';
 import type { KeyService } from '../keys/key-service.ts';
 import type { KeyStatus, PublicJwk } from '../keys/signing-key.ts';
 import { oneAtATime } from '../lib/one-at-a-time.ts';
@@ -47,8 +48,12 @@ export function createProviderRegistry(
   /** The tenant's provider, or undefined if there is no such tenant or it is disabled. */
   function get(slug: string): Promise<TenantProvider | undefined> {
     const known = bySlug.get(slug);
-    if (known) return known;
+    if (known && settled.has(known)) return known;
+    // The first of a crowd begins the loading; it goes on, and the others wait, when that one gives up.
+    return guarded(() => withinWaitBudget(() => known ?? withoutWaitBudget(() => begin(slug))));
+  }
 
+  function begin(slug: string): Promise<TenantProvider | undefined> {
     const loading = load(slug).then(
       (loaded) => {
         if (loaded) settled.set(loading, loaded);
@@ -92,7 +97,7 @@ export function createProviderRegistry(
         builtInClients: [portalClient(issuer)],
       }),
       documents: createDocumentAnswers(),
-      publishedKeys: () => publishedKeys(tenant.id),
+      publishedKeys: publishedKeysOf(tenant.id),
     };
     const keys = await deps.keys.signingJwks(tenant.id);
     const accessTokens = createAccessTokens(context, publicJwks(keys));
@@ -100,9 +105,13 @@ export function createProviderRegistry(
     return { tenant, context, provider, accessTokens, handle: provider.callback() };
   }
 
-  async function publishedKeys(tenantId: string): Promise<PublicJwk[]> {
-    const keys = await guarded(() => deps.keys.list(tenantId));
-    return keys.filter(({ status }) => PUBLISHED.has(status)).map((key) => key.publicJwk);
+  /** Whoever makes keys up must not be able to send a query each; nobody gets an answer older than the question. */
+  function publishedKeysOf(tenantId: string): () => Promise<PublicJwk[]> {
+    const read = oneAtATime(() => withoutWaitBudget(() => deps.keys.list(tenantId)));
+    return async () => {
+      const keys = await guarded(() => withinWaitBudget(read));
+      return keys.filter(({ status }) => PUBLISHED.has(status)).map((key) => key.publicJwk);
+    };
   }
 
   /** Takes over what was changed: providers with new keys, clients and resources. */

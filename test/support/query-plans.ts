@@ -1,12 +1,9 @@
 import type { Knex } from 'knex';
+import { sentDuring } from './sent-statements.ts';
 
 /** Statements as PostgreSQL gets them while the work runs, each once. */
 export async function statementsOf(db: Knex, work: () => Promise<unknown>): Promise<string[]> {
-  const texts = new Set<string>();
-  const collect = ({ sql }: { sql: string }) => texts.add(sql);
-  db.on('query', collect);
-  await work();
-  db.removeListener('query', collect);
+  const texts = new Set(await sentDuring(db, work));
   return [...texts].filter((text) => /^\s*(WITH|SELECT|INSERT|UPDATE|DELETE)/i.test(text));
 }
 

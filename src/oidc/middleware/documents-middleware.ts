@@ -38,7 +38,8 @@ export function documentsMiddleware({
     }
     await next();
     if (ctx.status !== 200) return;
-    const document = prepare(ctx.body, ctx.response.get('Content-Type'));
+    // Another request may have come as far in the meantime: a document is compressed once.
+    const document = documents.get(ctx.path) ?? prepare(ctx.body, ctx.response.get('Content-Type'));
     documents.set(ctx.path, document);
     serve(ctx, await document);
   };
