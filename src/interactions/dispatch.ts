@@ -20,6 +20,8 @@ export interface Situation {
   loginHint: string | undefined;
   /** The browser remembers people who signed in here. */
   knowsAccounts: boolean;
+  /** The one it remembers, where it is one and nobody else is meant. */
+  onlyKnownEmail: string | undefined;
   /** Whether people may make accounts here. */
   offersSignUp: boolean;
   /** Who is signed in, and has to prove it again. */
@@ -88,12 +90,15 @@ export function pathOf(screen: Screen, basePath: string): string {
     : `${basePath}/${screen.replaceAll('_', '-')}`;
 }
 
-/** Whose password is asked for: who was typed or chosen, else who is signed in, else whom the app named. */
+/**
+ * Whose password is asked for: who was typed or chosen, else who is signed in, else whom the app named, else whom
+ * the browser remembers, if there is nothing to choose.
+ */
 export function startingEmail(
   { email }: Pick<LoginState, 'email'>,
-  { prompt, loginHint, sessionEmail }: Situation,
+  { prompt, loginHint, sessionEmail, onlyKnownEmail }: Situation,
 ): string | undefined {
-  return email ?? (prompt === 'login' ? (sessionEmail ?? loginHint) : undefined);
+  return email ?? (prompt === 'login' ? (sessionEmail ?? loginHint ?? onlyKnownEmail) : undefined);
 }
 
 /** Whether the answer is only to prove again who is signed in already. */

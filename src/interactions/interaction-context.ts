@@ -98,6 +98,7 @@ export async function loadInteraction(
           known.find(({ user }) => user.id === demanded)?.user.email ??
           parseEmail(textOf(interaction.params['login_hint'])),
         knowsAccounts: known.length > 0,
+        onlyKnownEmail: demanded === undefined && known.length === 1 ? known[0]?.user.email : undefined,
         offersSignUp: mailed !== undefined && tenant.settings.signUp !== 'off',
         sessionEmail: confirming?.email,
         provesByCode:

@@ -50,6 +50,12 @@ describe('the account chooser', function () {
     return { page, ana, bo };
   }
 
+  async function signOut(page: Page): Promise<void> {
+    await page.goto(`${world.tenant.issuer}/logout`);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await heading(page, /signed out/);
+  }
+
   it('is skipped where no account is known', async () => {
     const [page, party] = [await openPage(), await world.party()];
 
@@ -109,8 +115,7 @@ describe('the account chooser', function () {
 
   it('forgets an account on this browser, and the last one leads to the address', async () => {
     const { page, ana, bo } = await twoAccounts();
-    await page.goto(`${world.tenant.issuer}/logout`);
-    await page.getByRole('button', { name: 'Sign out' }).click();
+    await signOut(page);
     await ana.start(page);
     await heading(page, 'Choose an account');
 
@@ -135,19 +140,50 @@ describe('the account chooser', function () {
     assert.equal(await page.getByRole('button', { name: `Remove ${ana.user.email}` }).count(), 1);
   });
 
-  it('comes first after signing out, and then asks for the password', async () => {
-    const [page, party] = [await openPage(), await world.party()];
-    await signInAndAllow(page, world, party);
-    await page.goto(`${world.tenant.issuer}/logout`);
-    await page.getByRole('button', { name: 'Sign out' }).click();
+  it('comes first after signing out where several are known, and then asks for the password', async () => {
+    const { page, bo } = await twoAccounts();
+    await signOut(page);
 
-    await party.start(page);
+    await bo.start(page);
     await heading(page, 'Choose an account');
-    await account(page, party).click();
+    await account(page, bo).click();
     await heading(page, 'Enter your password');
     await givePassword(page);
 
+    assert.equal(await subjectOf(page, bo), bo.user.id);
+  });
+
+  it('is skipped after signing out where there is one to choose: the password comes first', async () => {
+    const [page, party] = [await openPage(), await world.party()];
+    await signInAndAllow(page, world, party);
+    await signOut(page);
+
+    await party.start(page);
+    await heading(page, 'Enter your password');
+    const shown = await page.getByText(party.user.email).count();
+    await givePassword(page);
+
+    assert.equal(shown, 1);
     assert.equal(await subjectOf(page, party), party.user.id);
+  });
+
+  it('is a link away for who is not the one that is known', async () => {
+    const [page, party, other] = [await openPage(), await world.party(), await world.party()];
+    await signInAndAllow(page, world, party);
+    await signOut(page);
+
+    await party.start(page);
+    await page.getByRole('link', { name: 'Change' }).click();
+    await heading(page, 'Sign in');
+    const typed = await page.getByLabel('Email').inputValue();
+    await page.getByRole('link', { name: 'Choose a known account' }).click();
+    await heading(page, 'Choose an account');
+    await page.getByRole('link', { name: 'Use another account' }).click();
+    await signIn(page, other.user.email);
+    await allow(page);
+
+    assert.equal(typed, '');
+    assert.equal(await subjectOf(page, party), other.user.id);
   });
 
   it('shows no account that was closed since', async () => {

@@ -40,7 +40,7 @@ describe('the devices somebody is signed in on', function () {
     assert.deepEqual([before, between, await signOut.count()], [2, 1, 0]);
     for (const device of [phone, tablet]) {
       await device.goto(`${world.tenant.issuer}/account`);
-      await heading(device, 'Choose an account');
+      await heading(device, 'Enter your password');
     }
     await page.goto(`${world.tenant.issuer}/account`);
     await heading(page, /Hello/);

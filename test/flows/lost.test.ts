@@ -118,7 +118,7 @@ describe('a sign-in that was lost', function () {
 
     await allow(page);
 
-    await heading(page, 'Choose an account');
+    await heading(page, 'Enter your password');
   });
 
   it('again and again, hours apart, still starts over', async () => {

@@ -98,8 +98,8 @@ describe('a newcomer', function () {
       await heading(page, /signed out/);
       await lookAt('signed-out');
       await page.getByRole('link', { name: 'Sign in again' }).click();
-      await heading(page, 'Choose an account');
-      await lookAt('accounts');
+      await heading(page, 'Enter your password');
+      await lookAt('signed-out-before');
     });
   }
 
@@ -118,8 +118,7 @@ describe('a newcomer', function () {
     await press(page, 'Sign out');
     await heading(page, /signed out/);
     await page.getByRole('link', { name: 'Sign in again' }).click();
-    await heading(page, 'Choose an account');
-    await page.getByRole('button', { name: server.demoUser.email }).first().click();
+    await heading(page, 'Enter your password');
     await givePassword(page, server.demoUser.password);
 
     await heading(page, 'Hello, Demo User');

@@ -45,7 +45,7 @@ describe('the password', function () {
     await page.getByRole('button', { name: 'Sign out all others' }).click();
     await page.getByText('You are signed out everywhere else.').waitFor();
     await other.goto(`${world.app.url}/account`);
-    await heading(other, 'Choose an account');
+    await heading(other, 'Enter your password');
 
     assert.match(notice.parsed.subject ?? '', /password was changed/);
     assert.equal(new URL(page.url()).searchParams.get('done'), 'others');

@@ -53,7 +53,7 @@ describe('the language that somebody saved', function () {
       await page.getByRole('button', { name: 'Se déconnecter' }).click();
       await heading(page, 'Vous êtes déconnecté');
       await party.start(page);
-      await heading(page, 'Choisir un compte');
+      await heading(page, 'Saisissez votre mot de passe');
 
       assert.deepEqual(
         { before, consent, confirmation, asked, portal, signOut },

@@ -3,10 +3,10 @@ import type { Page } from 'playwright-core';
 import {
   allow,
   arrival,
+  givePassword,
   heading,
   inspect,
   openPage,
-  signIn,
   signInAndAllow,
   startWorld,
   TIMEOUT_MS,
@@ -166,7 +166,7 @@ describe('signing out', function () {
     const issuer = new URLSearchParams({ iss: world.tenant.issuer }).toString();
     assert.equal(again, `https://notes.example/sign-in?a=b&${issuer}`);
     await party.start(page);
-    await heading(page, 'Choose an account');
+    await heading(page, 'Enter your password');
   });
 
   it('by a form that another site sends does not happen', async () => {
@@ -192,9 +192,8 @@ describe('signing out', function () {
     await heading(page, /signed out/);
 
     await page.goto(consent);
-    await heading(page, 'Choose an account');
-    await page.getByRole('link', { name: 'Use another account' }).click();
-    await signIn(page, party.user.email);
+    await heading(page, 'Enter your password');
+    await givePassword(page);
 
     await heading(page, /wants to access/);
   });

@@ -148,7 +148,7 @@ describe('several tabs of one browser', function () {
     await heading(right, /signed out/);
     await allow(left);
 
-    await heading(left, 'Choose an account');
+    await heading(left, 'Enter your password');
   });
 
   describe('and impatient people', () => {
