@@ -47,6 +47,8 @@ export async function startPrimary({ config, log, env }: PrimaryOptions): Promis
   const database = await keepEmbeddedDatabase(config, log);
   let management: RunningServer | undefined;
   const workers = new Map<WorkerHandle, ClusterWorker>();
+  /** Those among them that have served; one that is drained may still do so. */
+  const measured = new Set<ClusterWorker>();
   const supervisor = createSupervisor({ size: config.workers, log, launch });
   const close = async () => {
     await management?.drain();
@@ -73,7 +75,14 @@ export async function startPrimary({ config, log, env }: PrimaryOptions): Promis
     );
     const worker = handleOf(forked, { ...config, handoffs, topics: memory });
     workers.set(worker, worker);
-    void worker.ended.then(() => workers.delete(worker));
+    worker.ready.then(
+      () => measured.add(worker),
+      () => {},
+    );
+    void worker.ended.then(() => {
+      workers.delete(worker);
+      measured.delete(worker);
+    });
     return worker;
   }
 
@@ -82,7 +91,8 @@ export async function startPrimary({ config, log, env }: PrimaryOptions): Promis
     if (config.management) {
       const { createClusterMetrics } = await import('./cluster-metrics.ts');
       const render = createClusterMetrics({
-        running: () => supervisor.running().flatMap((worker) => workers.get(worker) ?? []),
+        workers: () => [...measured],
+        running: () => supervisor.running().length,
         crashes: () => supervisor.crashes(),
       });
       management = await startManagementServer({ ...config.management, log, render });
