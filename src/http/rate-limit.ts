@@ -1,4 +1,5 @@
 import { defineErrors } from '../lib/errors.ts';
+import type { AppError } from '../lib/errors.ts';
 import { rateLimitings } from '../lib/instruments.ts';
 import { networkOf } from '../lib/networks.ts';
 import type { RateDecision, RateLimit, RateLimiter } from './rate-limiter.ts';
@@ -45,7 +46,7 @@ export function rateLimit({
     if (!decision.isAllowed) {
       rateLimitings.record({ limit: limit.name });
       if (decision.isFirstRefusal) ctx.state.log.warn({ limit: limit.name, network }, 'too many requests');
-      throw fail('too_many_requests', { retryAfterSeconds: decision.resetSeconds });
+      throw tooManyRequests(decision.resetSeconds);
     }
 
     if (limit.counts === 'all') {
@@ -63,6 +64,10 @@ export function rateLimit({
       limiter.leave(limit, network, countsAsRefusal(ctx.state, status));
     }
   };
+}
+
+export function tooManyRequests(retryAfterSeconds: number): AppError {
+  return fail('too_many_requests', { retryAfterSeconds });
 }
 
 /** The headers that tell how much is left, each name before its value. */

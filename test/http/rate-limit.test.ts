@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http';
 import { endpointDescription } from '../../src/http/endpoint.ts';
 import { AUTHENTICATED_ENDPOINTS, ROUTES } from '../../src/oidc/configuration/features.ts';
 import { requestLimits } from '../../src/oidc/request-limits.ts';
+import { createApiWorld } from '../management-api/api-world.ts';
 import { startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
 import { createDpopKey } from '../support/dpop.ts';
@@ -264,6 +265,22 @@ describe('the limits of requests', () => {
 
       assert.match(refused.headers.get('ratelimit') ?? '', /^"refusals";r=0/);
       assert.deepEqual(new Set(errors.slice(0, CLIENT_LIMIT + 1)), new Set(['use_dpop_nonce']));
+    });
+
+    it('never call a refresh token of the API invalid for being refused too often', async () => {
+      const world = await createApiWorld(app);
+      const codes: unknown[] = [];
+      let left = '';
+
+      while (codes.at(-1) !== 'http.too_many_requests' && codes.length < 3 * LIMIT) {
+        const answer = await world.call('POST', '/auth/refresh', { body: { refresh_token: 'x' } });
+        codes.push(answer.body.code);
+        left = answer.headers.get('ratelimit') ?? '';
+      }
+
+      assert.deepEqual(new Set(codes), new Set(['auth.invalid_grant', 'http.too_many_requests']));
+      // It was the app's limit, not that of the network.
+      assert.match(left, /^"refusals";r=[1-9]/);
     });
 
     const refusedIn: [where: string, send: (clientId: string, from: string) => Promise<Response>][] = [

@@ -1,4 +1,5 @@
 import { decodeProtectedHeader } from 'jose';
+import { tooManyRequests } from '../../http/rate-limit.ts';
 import type { RequestState } from '../../http/request-state.ts';
 import { defineErrors } from '../../lib/errors.ts';
 import type { TenantProvider } from '../provider-registry.ts';
@@ -40,7 +41,7 @@ export async function redeemCode(
 
 /**
  * Rotation, reuse detection and the grace for lost answers are those of the token endpoint, which this is.
- * @throws {AppError} `auth.invalid_grant`, `auth.invalid_scope`
+ * @throws {AppError} `auth.invalid_grant`, `auth.invalid_scope`, `http.too_many_requests`
  */
 export async function refreshTokens(
   tenantProvider: TenantProvider,
@@ -56,8 +57,9 @@ export async function refreshTokens(
   return tokensOf(answer);
 }
 
-function tokensOf({ status, body, entities }: EngineAnswer): FirstPartyTokens {
-  if (status !== 200) throw refusalOf(status, body);
+function tokensOf(answer: EngineAnswer): FirstPartyTokens {
+  const { status, body, entities } = answer;
+  if (status !== 200) throw refusalOf(answer);
   const { RefreshToken: refreshToken } = entities;
   const accessToken = String(body['access_token']);
   return {
@@ -73,7 +75,9 @@ function tokensOf({ status, body, entities }: EngineAnswer): FirstPartyTokens {
   };
 }
 
-function refusalOf(status: number, body: Record<string, unknown>) {
+function refusalOf({ status, body, retryAfterSeconds }: EngineAnswer) {
+  // Not the token's fault, and whoever heard so would throw it away.
+  if (status === 429) return tooManyRequests(retryAfterSeconds);
   if (status >= 500) return fail('tokens_unavailable', { retryAfterSeconds: 1, cause: body['error'] });
   return fail(body['error'] === 'invalid_scope' ? 'invalid_scope' : 'invalid_grant');
 }

@@ -15,6 +15,8 @@ import type { TenantProvider } from '../provider-registry.ts';
  */
 export interface EngineAnswer {
   status: number;
+  /** With 429. */
+  retryAfterSeconds: number;
   body: Record<string, unknown>;
   /** What the engine found and made on the way. */
   entities: KoaContextWithOIDC['oidc']['entities'];
@@ -45,6 +47,7 @@ export async function callTokenEndpoint(
   const ctx = await ask(tenantProvider, state, req);
   return {
     status: ctx.status,
+    retryAfterSeconds: Number(ctx.response.get('Retry-After')),
     body: typeof ctx.body === 'object' && ctx.body !== null ? { ...ctx.body } : {},
     entities: ctx.oidc.entities,
   };
