@@ -16,7 +16,7 @@ const SESSIONS = inForm({ short: 10_000, long: 500_000 });
 const OPERATIONS = inForm({ short: 300, long: 20_000 });
 const PART = 20_000;
 const LONGEST_REMOVAL_MS = inForm({ short: 120_000, long: 1_200_000 });
-const MIX = { refresh: 50, renew: 15, introspect: 15, userinfo: 10, 'revoke-refresh': 2, 'use-ended': 8 };
+const MIX = { refresh: 50, renew: 15, introspect: 15, use: 10, 'revoke-refresh': 2, 'use-ended': 8 };
 
 /** How long others wait meanwhile is measured by `npm run bench:removal`. */
 describe('rows that have expired by the million', function () {

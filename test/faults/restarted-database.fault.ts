@@ -18,7 +18,7 @@ const MIX = {
   refresh: 50,
   renew: 15,
   introspect: 10,
-  userinfo: 5,
+  use: 5,
   'revoke-refresh': 5,
   'revoke-access': 3,
   'use-ended': 10,

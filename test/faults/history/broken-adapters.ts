@@ -40,6 +40,7 @@ export type Run = (statement: Statement) => Promise<Result>;
 const TOKENS: Mix = { 'race-exchange': 10, 'race-refresh': 10, refresh: 10, introspect: 3 };
 const SESSIONS: Mix = { renew: 20, introspect: 10 };
 const LOGOUTS: Mix = { renew: 20, refresh: 5, 'race-logout': 15, 'use-ended': 5 };
+const REVOCATIONS: Mix = { 'revoke-access': 10, refresh: 3 };
 /** The statement that saves a session which belongs to somebody. */
 const SAVES_SESSION = /INSERT INTO user_sessions[^]*SET id_hash/;
 const ENDS: Mix = {
@@ -89,6 +90,30 @@ export const BROKEN_ADAPTERS = {
     breaks: ['what ended stays ended'],
     mix: ENDS,
     tamper: replaced(/^oidc_(family|tokens)_/, /AND (g\.)?dead_at IS NULL/g, ''),
+  },
+  'forgets-revoked-tokens': {
+    flaw: 'acknowledges that an access token is revoked, and marks nothing',
+    breaks: ['a revoked access token does not work'],
+    mix: REVOCATIONS,
+    tamper: acknowledged(/^oidc_kill_AccessToken/),
+  },
+  'forgets-revoked-jwts': {
+    flaw: 'acknowledges that a JWT access token is revoked, and does not put it on the list',
+    breaks: ['a revoked access token does not work'],
+    mix: REVOCATIONS,
+    tamper: acknowledged(/^revoked_add$/),
+  },
+  'trusts-jwts-of-dead-grants': {
+    flaw: 'looks for a JWT on the list of revoked ones, and forgets to look at its grant',
+    breaks: ['what ended stays ended'],
+    mix: ENDS,
+    tamper: replaced(/^revoked_check_grant/, 'g.dead_at IS NULL', 'true'),
+  },
+  'drops-retired-keys': {
+    flaw: 'publishes a key for no longer than it signs',
+    breaks: ['what was signed can be verified'],
+    mix: { 'rotate-keys': 1, refresh: 10, renew: 5 },
+    tamper: replaced(/^list-sealed-signing-keys/, `, 'retiring')`, `)`),
   },
   'sessions-without-lock': {
     flaw: 'saves a session whether or not it is still as it was read, so that parallel tabs overwrite each other',
@@ -184,6 +209,14 @@ function replaced(where: RegExp, part: string | RegExp, by: string): Tamper {
     if (sql === statement.sql) throw new Error(`the flaw does not fit ${statement.name}: ${statement.sql}`);
     return run({ ...statement, sql });
   };
+}
+
+/** The statement is not run, and looks as if it had changed the row it is about. */
+function acknowledged(where: RegExp): Tamper {
+  return (statement, run) =>
+    where.test(statement.name)
+      ? Promise.resolve({ rows: [{ account_id: null, client_id: null }], rowCount: 1 })
+      : run(statement);
 }
 
 function inTurn(...tampers: Tamper[]): Tamper {

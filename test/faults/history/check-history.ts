@@ -1,6 +1,6 @@
 import { certainEnds, mayHaveExpired, possibleEnds, revocationsOf } from './ends.ts';
 import type { Promises } from './ends.ts';
-import { indexHistory } from './history-index.ts';
+import { ACCESS_KINDS, indexHistory } from './history-index.ts';
 import type { HistoryIndex, KnownFamily } from './history-index.ts';
 import { mayHaveHappened } from './record.ts';
 import type { HistoryRecord, RecordOf } from './record.ts';
@@ -83,7 +83,7 @@ function worksAfterItsEnd(index: HistoryIndex): Found[] {
 }
 
 function worksAfterItsRevocation(index: HistoryIndex): Found[] {
-  return [...index.all('introspect'), ...index.all('userinfo')].flatMap((record) => {
+  return ACCESS_KINDS.flatMap((kind) => index.all(kind)).flatMap((record) => {
     if (record.outcome !== 'ok') return [];
     const revocation = revocationsOf(index, record.token).find(
       ({ outcome, respondedAt }) => outcome === 'ok' && respondedAt < record.invokedAt,
@@ -111,7 +111,7 @@ function lostFamilies(index: HistoryIndex, promises: Promises): Found[] {
 
 function isExplained(index: HistoryIndex, family: KnownFamily, use: HistoryRecord): boolean {
   if (use.kind === 'exchange') return mayHaveExpired(family, use);
-  if (use.kind !== 'introspect' && use.kind !== 'userinfo') return false;
+  if (!isAccessUse(use)) return false;
   return revocationsOf(index, use.token).some(({ invokedAt }) => invokedAt < use.respondedAt);
 }
 
@@ -160,9 +160,10 @@ function usesOf(
   return [
     ...exchanges,
     ...[...refreshTokens].flatMap((token) => index.refreshesOf(token)),
-    ...[...accessTokens].flatMap((token) => [
-      ...index.about('introspect', token),
-      ...index.about('userinfo', token),
-    ]),
+    ...[...accessTokens].flatMap((token) => index.usesOfAccess(token)),
   ];
+}
+
+function isAccessUse(record: HistoryRecord): record is RecordOf<(typeof ACCESS_KINDS)[number]> {
+  return ACCESS_KINDS.some((kind) => kind === record.kind);
 }

@@ -58,7 +58,7 @@ export function certainEnds(index: HistoryIndex, family: KnownFamily): HistoryRe
     ...family.exchanges.filter((exchange) => !mayHaveExpired(family, exchange)),
     ...[...family.accessTokens]
       .filter((token) => revocationsOf(index, token).length === 0)
-      .flatMap((token) => index.about('introspect', token)),
+      .flatMap((token) => index.usesOfAccess(token)),
   ].filter(({ outcome }) => outcome === 'refused');
   return [...done, ...refused];
 }

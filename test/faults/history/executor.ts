@@ -8,7 +8,7 @@ import type { Caller } from './protocol-operations.ts';
 import type { Issued, OperationOutcome, Recorder } from './record.ts';
 import { at, bury, createSlots } from './slots.ts';
 import type { Browser, Family, Slot } from './slots.ts';
-import type { World } from './world.ts';
+import type { App, World } from './world.ts';
 
 /** How long a client waits before it repeats a request that got no answer. */
 const RETRY_MS = 150;
@@ -109,8 +109,8 @@ export function createExecutor(world: World, recorder: Recorder, shape: Shape) {
     introspect: useFamily((caller, slot, family, count) =>
       protocol.introspect(caller, slot.app, at(family.access.slice(-count), 0)),
     ),
-    userinfo: useFamily((caller, _slot, family, count) =>
-      protocol.userinfo(caller, at(family.access.slice(-count), 0)),
+    use: useFamily((caller, { app }, family, count) =>
+      useAccess(caller, app, at(family.access.slice(-count), 0)),
     ),
     verify: useFamily((caller, _slot, family) => protocol.verify(caller, family.idTokens.at(-1) ?? '')),
     'race-refresh': useFamily((caller, slot, family, count) => {
@@ -166,8 +166,10 @@ export function createExecutor(world: World, recorder: Recorder, shape: Shape) {
     'revoke-access': useFamily(async (caller, slot, family) => {
       const token = family.access.at(-1) ?? '';
       await protocol.revoke(caller, slot.app, token);
-      await protocol.introspect({ ...caller, server: caller.server + 1 }, slot.app, token);
-      await protocol.userinfo(caller, token);
+      for (const each of bothServers(caller)) {
+        await protocol.introspect(each, slot.app, token);
+        await useAccess(each, slot.app, token);
+      }
     }),
     async logout(caller, { browser }) {
       const { session } = browser;
@@ -180,15 +182,29 @@ export function createExecutor(world: World, recorder: Recorder, shape: Shape) {
     },
     disable: (caller, { browser }) => operator.disable(caller, browser.person),
     enable: (caller, { browser }) => operator.enable(caller, browser.person),
-    'rotate-keys': (caller) => operator.rotateKeys(caller),
+    'rotate-keys': useFamily(async (caller, slot, family) => {
+      const before = family.idTokens.at(-1);
+      const { nextKid } = await operator.rotateKeys(caller);
+      if (before === undefined || nextKid === undefined) return;
+      for (const each of bothServers(caller)) {
+        await protocol.awaitKey(each, nextKid);
+        await protocol.verify(each, before);
+      }
+      await refresh(caller, slot, family, latest(family));
+      for (const each of bothServers(caller)) await protocol.verify(each, family.idTokens.at(-1) ?? '');
+    }),
   };
+
+  function useAccess(caller: Caller, app: App, token: string): Promise<unknown> {
+    return app.isForApi ? protocol.validate(caller, token) : protocol.userinfo(caller, token);
+  }
 
   /** Nothing of it may work, unless it lives on for a reason that the model knows. */
   async function useEnded(caller: Caller, slot: Slot, family: Family): Promise<void> {
     const access = family.access.at(-1);
     const token = family.refresh.at(-1);
     if (access) await protocol.introspect({ ...caller, server: caller.server + 1 }, slot.app, access);
-    if (access) await protocol.userinfo(caller, access);
+    if (access) await useAccess(caller, slot.app, access);
     if (token) await refresh({ ...caller, server: caller.server + 1 }, slot, family, token);
   }
 
@@ -212,6 +228,10 @@ export function createExecutor(world: World, recorder: Recorder, shape: Shape) {
       );
     },
   };
+}
+
+function bothServers(caller: Caller): [Caller, Caller] {
+  return [caller, { ...caller, server: caller.server + 1 }];
 }
 
 function latest(family: Family): string {

@@ -21,10 +21,15 @@ export interface HistoryIndex {
   refreshesOf(token: string): RecordOf<'refresh'>[];
   /** Refresh tokens that were given for this one. */
   successorsOf(token: string): string[];
+  /** Everything that was done with this access token but its revocation. */
+  usesOfAccess(token: string): RecordOf<'introspect' | 'userinfo' | 'validate'>[];
   all<Kind extends Happening['kind']>(kind: Kind): RecordOf<Kind>[];
   /** Those with this token, code, session or user, whichever the kind is about. */
   about<Kind extends Happening['kind']>(kind: Kind, subject: string): RecordOf<Kind>[];
 }
+
+/** What is asked about, or done with, an access token. */
+export const ACCESS_KINDS = ['introspect', 'userinfo', 'validate'] as const;
 
 export function indexHistory(records: readonly HistoryRecord[]): HistoryIndex {
   const kinds = new Map<string, HistoryRecord[]>();
@@ -73,15 +78,18 @@ export function indexHistory(records: readonly HistoryRecord[]): HistoryIndex {
     if (family) own(family, refresh);
   }
 
+  const about = <Kind extends Happening['kind']>(kind: Kind, subject: string) =>
+    (subjects.get(`${kind} ${subject}`) ?? []) as RecordOf<Kind>[];
+
   return {
     families: [...families.values()],
     siblingsOf: (family) => siblings.get(siblingKey(family)) ?? [],
     familyOf: (token) => owners.get(token) ?? families.get(token),
     refreshesOf: (token) => refreshes.get(token) ?? [],
     successorsOf: (token) => [...new Set(successors.get(token))],
+    usesOfAccess: (token) => ACCESS_KINDS.flatMap((kind) => about(kind, token)),
     all,
-    about: <Kind extends Happening['kind']>(kind: Kind, subject: string) =>
-      (subjects.get(`${kind} ${subject}`) ?? []) as RecordOf<Kind>[],
+    about,
   };
 }
 

@@ -23,7 +23,14 @@ export function createOperatorOperations({ services, tenant: { actor } }: World,
       perform(caller, { kind: 'disable', user: id }, () => services.users.disable(actor, id)),
     enable: (caller: Caller, { id }: Person): Promise<HistoryRecord> =>
       perform(caller, { kind: 'enable', user: id }, () => services.users.enable(actor, id)),
-    rotateKeys: (caller: Caller): Promise<HistoryRecord> =>
-      perform(caller, { kind: 'rotate-keys' }, () => services.keys.rotate(actor, {})),
+    /** @returns with the id of the key that is published from now on, to sign after the next rotation */
+    async rotateKeys(caller: Caller): Promise<{ record: HistoryRecord; nextKid: string | undefined }> {
+      let nextKid: string | undefined;
+      const record = await perform(caller, { kind: 'rotate-keys' }, async () => {
+        const transitions = await services.keys.rotate(actor, {});
+        nextKid = transitions.find(({ alg, to }) => alg === 'RS256' && to === 'next')?.kid;
+      });
+      return { record, nextKid };
+    },
   };
 }

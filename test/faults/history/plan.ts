@@ -17,6 +17,8 @@ export interface Shape {
   /** Browsers; each belongs to one user. */
   browsers: number;
   apps: number;
+  /** More of them, whose access tokens are JWTs for an API. */
+  apiApps: number;
   /** Places for a token family; each belongs to one browser and one app. */
   slots: number;
   /** Clients at the same time. */
@@ -58,7 +60,8 @@ const WEIGHTS = {
   renew: 10,
   refresh: 30,
   introspect: 10,
-  userinfo: 6,
+  /** What an app has its token for: userinfo of an opaque one, an API that checks a JWT. */
+  use: 6,
   verify: 3,
   'race-refresh': 6,
   'race-exchange': 5,
@@ -75,12 +78,13 @@ const WEIGHTS = {
   'use-ended': 8,
   disable: 0.7,
   enable: 0.7,
+  /** And asks both servers whether what was signed before and after can be verified. */
   'rotate-keys': 0.5,
 };
 
 export type Mix = Partial<Record<OperationKind, number>>;
 
-const SHAPE: Shape = { users: 6, browsers: 10, apps: 3, slots: 24, workers: 10 };
+const SHAPE: Shape = { users: 6, browsers: 7, apps: 2, apiApps: 2, slots: 28, workers: 10 };
 
 export function makePlan({
   seed,

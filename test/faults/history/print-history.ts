@@ -50,6 +50,7 @@ function describe(record: HistoryRecord, nameOf: NameOf): string {
       return `refresh ${nameOf('refresh', record.token)}: ${answer} ${given(record, nameOf)}`;
     case 'introspect':
     case 'userinfo':
+    case 'validate':
     case 'revoke':
     case 'verify': {
       const kind = record.kind === 'verify' ? 'id' : record.token.startsWith('rt_') ? 'refresh' : 'access';

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import type { JSONWebKeySet } from 'jose';
 import { CODE_VERIFIER, REDIRECT_URI } from '../../support/relying-party.ts';
@@ -6,6 +7,10 @@ import type { Outcome } from '../support/http-client.ts';
 import type { HistoryRecord, Issued, OperationOutcome, Recorder, RecordOf } from './record.ts';
 import type { App, World } from './world.ts';
 
+/** Servers look for changes twice a second. */
+const LONGEST_UNTIL_KNOWN_MS = 3_000;
+const POLL_MS = 100;
+
 /** Who asks, and which server is asked first. */
 export interface Caller {
   worker: number;
@@ -13,7 +18,7 @@ export interface Caller {
 }
 
 /** The requests that apps make, each leaving one record. */
-export function createProtocolOperations({ issuer, balancer }: World, recorder: Recorder) {
+export function createProtocolOperations({ issuer, balancer, api }: World, recorder: Recorder) {
   async function post(caller: Caller, app: App, path: string, form: Record<string, string>) {
     const invokedAt = recorder.now();
     const outcome = await balancer.send(
@@ -56,10 +61,20 @@ export function createProtocolOperations({ issuer, balancer }: World, recorder: 
 
     async introspect(caller: Caller, app: App, token: string): Promise<HistoryRecord> {
       const { answer, ...call } = await post(caller, app, '/introspect', { token });
-      const isInactive = jsonOf(answer)['active'] === false;
-      const judged = judge(answer);
-      const outcome = judged.outcome === 'ok' && isInactive ? 'refused' : judged.outcome;
-      return recorder.add({ ...call, ...judged, outcome, kind: 'introspect', token });
+      return recorder.add({ ...call, ...judgeActivity(answer), kind: 'introspect', token });
+    },
+
+    async validate(caller: Caller, token: string): Promise<HistoryRecord> {
+      const invokedAt = recorder.now();
+      const answer = await balancer.send(
+        {
+          url: `${issuer}/api/v1/auth/validate`,
+          headers: { authorization: api.authorization },
+          json: { token },
+        },
+        caller.server,
+      );
+      return recorder.add({ ...caller, invokedAt, ...judgeActivity(answer), kind: 'validate', token });
     },
 
     async userinfo(caller: Caller, token: string): Promise<HistoryRecord> {
@@ -92,6 +107,14 @@ export function createProtocolOperations({ issuer, balancer }: World, recorder: 
         token,
       });
     },
+
+    /** Until the server publishes a key with this id, or for as long as that may take at most; leaves no record. */
+    async awaitKey({ server }: Caller, kid: string): Promise<void> {
+      for (const end = recorder.now() + LONGEST_UNTIL_KNOWN_MS; recorder.now() < end; await delay(POLL_MS)) {
+        const answer = await balancer.send({ url: `${issuer}/jwks` }, server);
+        if (answer.kind === 'answered' && answer.body.includes(`"${kid}"`)) return;
+      }
+    },
   };
 }
 
@@ -108,6 +131,13 @@ export function judge(
   if (answer.status === 503) return { outcome: 'unavailable', detail };
   if (isRefusal(answer.status, error)) return { outcome: 'refused', detail };
   return { outcome: 'broken', detail: `${detail}, reference ${String(answer.headers['x-request-id'])}` };
+}
+
+/** @returns `refused` for a token that is not active */
+function judgeActivity(answer: Outcome): ReturnType<typeof judge> {
+  const judged = judge(answer);
+  const isInactive = judged.outcome === 'ok' && jsonOf(answer)['active'] === false;
+  return isInactive ? { outcome: 'refused', detail: 'inactive' } : judged;
 }
 
 function isInvalidGrant(status: number, error: unknown): boolean {

@@ -39,8 +39,11 @@ export type Happening =
     }
   | ({ kind: 'exchange'; code: string } & Issued)
   | ({ kind: 'refresh'; token: string } & Issued)
-  /** Access tokens only. `refused`: the answer says inactive, or 401. */
-  | { kind: 'introspect' | 'userinfo'; token: string }
+  /**
+   * Access tokens only. `refused`: the answer says inactive, or 401. introspect: by the app that it was issued
+   * to; validate: by the service that it is for.
+   */
+  | { kind: 'introspect' | 'userinfo' | 'validate'; token: string }
   | { kind: 'revoke'; token: string }
   | { kind: 'logout'; session: string }
   | { kind: 'disable' | 'enable'; user: string }

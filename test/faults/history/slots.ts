@@ -30,7 +30,7 @@ export interface Slot {
   ended: Family[];
 }
 
-/** Every third slot is for offline access, with an app of its own per browser, so that it has its own grant. */
+/** Every browser has a slot with each app; every second app is for offline access, so that it has its own grant. */
 export function createSlots(world: World, shape: Shape): Slot[] {
   const browsers: Browser[] = Array.from({ length: shape.browsers }, (_, index) => ({
     person: at(world.users, index),
@@ -40,7 +40,7 @@ export function createSlots(world: World, shape: Shape): Slot[] {
   return Array.from({ length: shape.slots }, (_, index) => ({
     browser: at(browsers, index),
     app: at(world.apps, Math.floor(index / shape.browsers)),
-    offline: Math.floor(index / shape.browsers) % 3 === 2,
+    offline: Math.floor(index / shape.browsers) % 2 === 1,
     family: undefined,
     filling: undefined,
     ended: [],

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Knex } from 'knex';
 import type { Services } from '../../../src/services.ts';
 import { GOOD_PASSWORD } from '../../support/app.ts';
 import type { TestTenant } from '../../support/app.ts';
@@ -14,6 +15,8 @@ export interface World {
   services: Services;
   users: readonly Person[];
   apps: readonly App[];
+  /** The service that speaks for the API whose tokens are JWTs. */
+  api: App;
 }
 
 export interface Person {
@@ -24,25 +27,41 @@ export interface Person {
 export interface App {
   clientId: string;
   authorization: string;
+  /** Its access tokens are JWTs for the API; the others' are opaque, and for userinfo. */
+  isForApi: boolean;
 }
+
+const API = 'https://api.example';
 
 export async function createWorld(
   {
     services,
     balancer,
+    db,
     tenant: makeTenant,
-  }: { services: Services; balancer: Balancer; tenant: () => Promise<TestTenant> },
-  shape: Pick<Shape, 'users' | 'apps'>,
+  }: { services: Services; balancer: Balancer; db: Knex; tenant: () => Promise<TestTenant> },
+  { users, apps, apiApps = 0 }: Pick<Shape, 'users' | 'apps'> & Partial<Pick<Shape, 'apiApps'>>,
 ): Promise<World> {
   const tenant = await makeTenant();
   await openApi(services, tenant);
+  await ageKeys(db, tenant);
+  const api = await createApp(services, tenant);
+  await services.resources.create(tenant.actor, {
+    identifier: API,
+    accessTokenFormat: 'jwt',
+    introspectionClientIds: [api.clientId],
+  });
   return {
     tenant,
     issuer: tenant.issuer,
     balancer,
     services,
-    users: await Promise.all(times(shape.users, () => createPerson(services, tenant))),
-    apps: await Promise.all(times(shape.apps, () => createApp(services, tenant))),
+    users: await Promise.all(times(users, () => createPerson(services, tenant))),
+    apps: await Promise.all([
+      ...times(apps, () => createApp(services, tenant)),
+      ...times(apiApps, () => createApp(services, tenant, API)),
+    ]),
+    api,
   };
 }
 
@@ -67,11 +86,22 @@ async function openApi(services: Services, { actor, tenant }: TestTenant): Promi
   await services.tenants.update(actor, tenant.slug, { settings: { firstPartyClientId: client.clientId } });
 }
 
-/** An app of the house, so that nobody is asked for consent. */
-async function createApp(services: Services, { actor }: TestTenant): Promise<App> {
+/** As those of a tenant that has been there for a while: the next keys may sign as soon as somebody rotates. */
+async function ageKeys(db: Knex, { tenant }: TestTenant): Promise<void> {
+  await db.raw("UPDATE signing_keys SET created_at = created_at - interval '1 hour' WHERE tenant_id = ?", [
+    tenant.id,
+  ]);
+}
+
+/**
+ * An app of the house, so that nobody is asked for consent.
+ * @param audience what its access tokens are for when it names nothing
+ */
+async function createApp(services: Services, { actor }: TestTenant, audience?: string): Promise<App> {
   const { client, secret } = await services.clients.create(actor, {
     name: 'App under faults',
     firstParty: true,
+    ...(audience === undefined ? {} : { defaultResource: audience }),
     metadata: {
       redirect_uris: [REDIRECT_URI],
       grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
@@ -80,7 +110,11 @@ async function createApp(services: Services, { actor }: TestTenant): Promise<App
     },
   });
   const credentials = Buffer.from(`${client.clientId}:${secret}`).toString('base64');
-  return { clientId: client.clientId, authorization: `Basic ${credentials}` };
+  return {
+    clientId: client.clientId,
+    authorization: `Basic ${credentials}`,
+    isForApi: audience !== undefined,
+  };
 }
 
 function times<Result>(count: number, make: () => Result): Result[] {
