@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Rule } from './check-history.ts';
 import type { FaultKind, Mix } from './plan.ts';
 
@@ -17,6 +18,8 @@ export interface BrokenAdapter {
   tamper?: (statement: Statement, run: Run) => Promise<Result>;
   /** A commit that failed looks like one that succeeded. */
   ignoresCommitErrors?: boolean;
+  /** Nobody is told when to come back. */
+  hidesRetryAfter?: boolean;
   /** A setting of the database, for what is wrong with the way it is used. */
   setting?: string;
   /** Refresh tokens are followed by something new every time. */
@@ -40,6 +43,8 @@ export type Run = (statement: Statement) => Promise<Result>;
 const TOKENS: Mix = { 'race-exchange': 10, 'race-refresh': 10, refresh: 10, introspect: 3 };
 const SESSIONS: Mix = { renew: 20, introspect: 10 };
 const LOGOUTS: Mix = { renew: 20, refresh: 5, 'race-logout': 15, 'use-ended': 5 };
+const CRASHES: readonly FaultKind[] = ['crash-database', 'crash-database', 'crash-database'];
+const MUCH_TOO_LONG_MS = 5_000;
 const REVOCATIONS: Mix = { 'revoke-access': 10, refresh: 3 };
 /** The statement that saves a session which belongs to somebody. */
 const SAVES_SESSION = /INSERT INTO user_sessions[^]*SET id_hash/;
@@ -178,6 +183,27 @@ export const BROKEN_ADAPTERS = {
       }
     },
   },
+  'waits-for-the-database': {
+    flaw: 'waits for the database longer than anybody waits for an answer',
+    breaks: ['every answer comes in time'],
+    mix: { refresh: 10, introspect: 5, renew: 3 },
+    faults: CRASHES,
+    tamper: async (statement, run) => {
+      try {
+        return await run(statement);
+      } catch (err) {
+        await delay(MUCH_TOO_LONG_MS);
+        throw err;
+      }
+    },
+  },
+  'does-not-say-when': {
+    flaw: 'refuses without saying when to come back',
+    breaks: ['a 503 says when to come back'],
+    mix: { refresh: 10, introspect: 5, renew: 3 },
+    faults: CRASHES,
+    hidesRetryAfter: true,
+  },
   'ignores-failed-commits': {
     flaw: 'answers as if everything were stored when the commit has failed',
     breaks: ['nothing acknowledged is lost', 'what ended stays ended', 'only expected answers'],
@@ -189,7 +215,7 @@ export const BROKEN_ADAPTERS = {
     flaw: 'answers before what it answers is in the log of the database',
     breaks: ['nothing acknowledged is lost', 'what ended stays ended'],
     mix: { renew: 10, refresh: 20, 'revoke-refresh': 5 },
-    faults: ['crash-database', 'crash-database', 'crash-database'],
+    faults: CRASHES,
     setting: 'synchronous_commit = off',
   },
 } satisfies Record<string, BrokenAdapter>;

@@ -1,4 +1,6 @@
+import { ServerResponse } from 'node:http';
 import { registerHooks } from 'node:module';
+import { chosenBrokenAdapter } from './chosen-broken-adapter.ts';
 
 /**
  * Preloaded into a server process (`--import`): the server is the real one, but the modules that open the
@@ -17,6 +19,15 @@ registerHooks({
     return wrapper === undefined || context.parentURL === wrapper ? resolved : { ...resolved, url: wrapper };
   },
 });
+
+if (chosenBrokenAdapter().hidesRetryAfter) {
+  const setHeader: unknown = Reflect.get(ServerResponse.prototype, 'setHeader');
+  ServerResponse.prototype.setHeader = function (name, value) {
+    if (name.toLowerCase() !== 'retry-after' && typeof setHeader === 'function')
+      Reflect.apply(setHeader, this, [name, value]);
+    return this;
+  };
+}
 
 function urlOf(path: string): string {
   return new URL(path, import.meta.url).href;

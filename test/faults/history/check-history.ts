@@ -19,6 +19,8 @@ export type Rule = keyof typeof RULES;
 
 const RULES = {
   'only expected answers': unexpectedAnswers,
+  'every answer comes in time': lateAnswers,
+  'a 503 says when to come back': silentRefusals,
   'a code is redeemed once': codesRedeemedTwice,
   'a refresh token has one successor': forks,
   'what ended stays ended': worksAfterItsEnd,
@@ -48,6 +50,40 @@ function unexpectedAnswers(
   return records
     .filter(({ outcome }) => outcome === 'broken')
     .map((record) => ({ record, message: `was answered by ${record.detail}`, because: [] }));
+}
+
+/** The limit, and what it takes to send a request and to read its answer on a machine that does other work as well. */
+const LONGEST_ANSWER_MS = 3_000 + 500;
+
+function lateAnswers(index: HistoryIndex): Found[] {
+  return index.all('request').flatMap((record) => {
+    const tookMs = record.respondedAt - record.invokedAt;
+    const lostMs = tookMs > LONGEST_ANSWER_MS ? millisecondsLost(index, record) : 0;
+    if (tookMs - lostMs <= LONGEST_ANSWER_MS) return [];
+    const message = `took ${Math.round(tookMs)} ms, of which trivial requests were late for ${Math.round(lostMs)}`;
+    return [{ record, message, because: index.all('fault').filter((fault) => sharedMs(fault, record) > 0) }];
+  });
+}
+
+/** How long trivial requests were late while this one was under way, at the server where they were so the longest. */
+function millisecondsLost(index: HistoryIndex, record: HistoryRecord): number {
+  const lost = new Map<number, number>([[0, 0]]);
+  for (const beat of index.all('late-beat')) {
+    const lateMs = Math.max(0, Math.min(sharedMs(beat, record), beat.lateMs));
+    lost.set(beat.server, (lost.get(beat.server) ?? 0) + lateMs);
+  }
+  return Math.max(...lost.values());
+}
+
+function sharedMs(one: HistoryRecord, other: HistoryRecord): number {
+  return Math.min(one.respondedAt, other.respondedAt) - Math.max(one.invokedAt, other.invokedAt);
+}
+
+function silentRefusals(index: HistoryIndex): Found[] {
+  return index
+    .all('request')
+    .filter(({ outcome, retryAfterSeconds }) => outcome === 'unavailable' && !retryAfterSeconds)
+    .map((record) => ({ record, message: 'has no Retry-After', because: [] }));
 }
 
 function codesRedeemedTwice({ families }: HistoryIndex): Found[] {

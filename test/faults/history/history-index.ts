@@ -93,11 +93,12 @@ export function indexHistory(records: readonly HistoryRecord[]): HistoryIndex {
   };
 }
 
-/** The token, code, session or user that it is about. */
+/** The token, code, session or user that it is about; a request is about itself. */
 export function subjectOf(record: HistoryRecord): string {
   if ('token' in record) return record.token;
   if ('session' in record) return record.session;
   if ('user' in record) return record.user;
+  if (record.kind === 'request') return `request ${record.id}`;
   return record.kind === 'exchange' ? record.code : '';
 }
 

@@ -8,7 +8,9 @@ export function printHistory(records: readonly HistoryRecord[]): string {
     .toSorted((a, b) => a.invokedAt - b.invokedAt)
     .map((record) => {
       const span = `${record.invokedAt.toFixed(0).padStart(7)} – ${record.respondedAt.toFixed(0).padStart(7)} ms`;
-      const who = record.kind === 'fault' ? '' : `client ${record.worker} → server ${record.server % 2}`;
+      const who = HAS_NO_CLIENT.has(record.kind)
+        ? ''
+        : `client ${record.worker} → server ${record.server % 2}`;
       return `${span}  ${who.padEnd(24)}${describe(record, nameOf)}`;
     });
   return lines.join('\n');
@@ -19,6 +21,8 @@ export function printViolation({ rule, message, record, because }: Violation): s
   const reasons = because.map((one) => `\n    because of: ${describe(one, nameOf)}`);
   return `Broken: ${rule}.\n    ${describe(record, nameOf)} — ${message}${reasons.join('')}`;
 }
+
+const HAS_NO_CLIENT = new Set<HistoryRecord['kind']>(['fault', 'request', 'late-beat']);
 
 type NameOf = (kind: string, value: string | undefined) => string;
 
@@ -63,6 +67,10 @@ function describe(record: HistoryRecord, nameOf: NameOf): string {
       return `${record.kind} ${nameOf('user', record.user)}: ${answer}`;
     case 'rotate-keys':
       return `rotate keys: ${answer}`;
+    case 'request':
+      return `request of ${record.path}: ${answer}`;
+    case 'late-beat':
+      return `server ${record.server} was ${Math.round(record.lateMs)} ms late`;
     case 'fault':
       return `*** ${record.fault}`;
   }

@@ -50,6 +50,10 @@ export type Happening =
   | { kind: 'rotate-keys' }
   /** Whether an ID token verifies with the keys a server publishes. */
   | { kind: 'verify'; token: string }
+  /** One of the requests of an operation, where it took long or was answered by 503 (watched-balancer.ts). */
+  | { kind: 'request'; path: string; retryAfterSeconds: number | undefined }
+  /** The machine had other things to do, or the server was stopped (pulse.ts). */
+  | { kind: 'late-beat'; lateMs: number }
   /** Something was done to the servers or to their database. */
   | { kind: 'fault'; fault: string };
 

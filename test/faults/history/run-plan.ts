@@ -4,8 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createExecutor } from './executor.ts';
 import { createNemesis } from './nemesis.ts';
 import type { Plan } from './plan.ts';
+import { startPulse } from './pulse.ts';
 import { createRecorder } from './record.ts';
 import type { HistoryRecord } from './record.ts';
+import { watchedBalancer } from './watched-balancer.ts';
 import { createWorld } from './world.ts';
 
 const POLL_MS = 20;
@@ -21,8 +23,10 @@ export async function runPlan(
   installation: Omit<Installation, 'close'>,
   { shape, operations, faults }: Plan,
 ): Promise<Run> {
-  const world = await createWorld(installation, shape);
   const recorder = createRecorder();
+  const balancer = watchedBalancer(installation.balancer, recorder);
+  const world = await createWorld({ ...installation, balancer }, shape);
+  const endPulse = startPulse(installation.servers, recorder);
   const executor = createExecutor(world, recorder, shape);
   const nemesis = createNemesis(installation, recorder, faults);
   let done = 0;
@@ -40,6 +44,7 @@ export async function runPlan(
   await nemesis.settle();
   await allReady(installation);
   await executor.audit();
+  await endPulse();
   return { tenantId: world.tenant.tenant.id, records: recorder.records };
 }
 

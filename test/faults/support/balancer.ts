@@ -70,17 +70,21 @@ export function createBalancer({
 
   return {
     send,
-    async fetch(url, init, first) {
-      const form = init.body instanceof URLSearchParams ? Object.fromEntries(init.body) : undefined;
-      const headers = Object.fromEntries(new Headers(init.headers));
-      const outcome = await send({ url, headers, ...(form ? { form } : {}) }, first);
-      if (outcome.kind !== 'answered') throw new RequestFailed(outcome);
-      return toResponse(outcome);
-    },
+    fetch: fetchBy(send),
     close() {
       isClosed = true;
       http.close();
     },
+  };
+}
+
+export function fetchBy(send: Balancer['send']): Balancer['fetch'] {
+  return async (url, init, first) => {
+    const form = init.body instanceof URLSearchParams ? Object.fromEntries(init.body) : undefined;
+    const headers = Object.fromEntries(new Headers(init.headers));
+    const outcome = await send({ url, headers, ...(form ? { form } : {}) }, first);
+    if (outcome.kind !== 'answered') throw new RequestFailed(outcome);
+    return toResponse(outcome);
   };
 }
 
