@@ -18,6 +18,9 @@ const LASTING =
   /^\s*(?![^]*\bskip locked\b)(?=[^]*\b(insert|update)\b)(?=[^]*\boidc_)(with\b|insert\b|update\b|begin\b[^]*\n\s*commit\b)/i;
 const TIMES = inForm({ short: 2, long: 5 });
 
+const caller = { worker: 0, server: 0 };
+const other = { worker: 0, server: 1 };
+
 /** The change is made and the server does not learn it: the connection breaks, or goes silent. */
 describe('a commit whose reply gets lost', function () {
   this.timeout(120_000);
@@ -29,28 +32,14 @@ describe('a commit whose reply gets lost', function () {
   });
   after(() => installation.close());
 
-  const caller = { worker: 0, server: 0 };
-  const other = { worker: 0, server: 1 };
-
-  /** @returns what the work returned, once exactly one reply was lost */
-  async function losingOneReply<Result>(
-    how: 'reset' | 'silence',
-    work: () => Promise<Result>,
-  ): Promise<Result> {
-    const before = installation.proxy.lostReplies();
-    installation.proxy.loseReplies(1, how, LASTING);
-    const result = await work();
-    installation.proxy.loseReplies(0);
-    assert.equal(installation.proxy.lostReplies(), before + 1);
-    return result;
-  }
-
   for (const how of ['reset', 'silence'] as const) {
     it(`lets a refresh be repeated and gives one successor (${how})`, async () => {
       const recorder = createRecorder();
       const protocol = createProtocolOperations(world, recorder);
       for (const { app, refresh } of await holdFamilies(world, TIMES)) {
-        const lost = await losingOneReply(how, () => protocol.refresh(caller, app, refresh));
+        const lost = await losingOneReply(installation.proxy, how, () =>
+          protocol.refresh(caller, app, refresh),
+        );
         const repeated = await protocol.refresh(other, app, refresh);
         const again = await protocol.refresh(caller, app, refresh);
         const next = await protocol.refresh(caller, app, repeated.refresh ?? '');
@@ -71,7 +60,9 @@ describe('a commit whose reply gets lost', function () {
       for (const { app, session } of await holdFamilies(world, TIMES)) {
         const { code = '' } = await browsers.authorize(caller, session, app, false);
 
-        const lost = await losingOneReply(how, () => protocol.exchange(caller, app, code));
+        const lost = await losingOneReply(installation.proxy, how, () =>
+          protocol.exchange(caller, app, code),
+        );
         const repeated = await protocol.exchange(other, app, code);
 
         assert.deepEqual([lost.outcome, repeated.outcome], ['unavailable', 'refused']);
@@ -84,7 +75,9 @@ describe('a commit whose reply gets lost', function () {
       const recorder = createRecorder();
       const protocol = createProtocolOperations(world, recorder);
       for (const { app, access, refresh } of await holdFamilies(world, TIMES)) {
-        const lost = await losingOneReply(how, () => protocol.revoke(caller, app, refresh));
+        const lost = await losingOneReply(installation.proxy, how, () =>
+          protocol.revoke(caller, app, refresh),
+        );
         const repeated = await protocol.revoke(other, app, refresh);
         const [introspected, refreshed] = await Promise.all([
           protocol.introspect(caller, app, access),
@@ -104,7 +97,9 @@ describe('a commit whose reply gets lost', function () {
       for (const { app, session } of await holdFamilies(world, TIMES)) {
         // The session changes with the first authorization for an app, so there is something to commit.
         const elsewhere = world.apps.find((one) => one !== app) ?? app;
-        const lost = await losingOneReply(how, () => browsers.authorize(caller, session, elsewhere, false));
+        const lost = await losingOneReply(installation.proxy, how, () =>
+          browsers.authorize(caller, session, elsewhere, false),
+        );
         const repeated = await browsers.authorize(other, session, elsewhere, false);
 
         assert.deepEqual([lost.outcome, repeated.outcome], ['unavailable', 'ok']);
@@ -124,3 +119,46 @@ describe('a commit whose reply gets lost', function () {
     return rows;
   }
 });
+
+describe('a commit whose reply gets lost where nothing may be repeated', function () {
+  this.timeout(60_000);
+  let installation: Installation;
+  let world: World;
+  before(async () => {
+    installation = await startInstallation({ env: { GATEHOUSE_REFRESH_GRACE_SECONDS: '0' } });
+    world = await createWorld(installation, { users: 2, apps: 2 });
+  });
+  after(() => installation.close());
+
+  for (const how of ['reset', 'silence'] as const) {
+    it(`refuses a refresh that has been done, and ends its family (${how})`, async () => {
+      const protocol = createProtocolOperations(world, createRecorder());
+      for (const { app, access, refresh } of await holdFamilies(world, TIMES)) {
+        const lost = await losingOneReply(installation.proxy, how, () =>
+          protocol.refresh(caller, app, refresh),
+        );
+        const repeated = await protocol.refresh(other, app, refresh);
+        const introspected = await protocol.introspect(caller, app, access);
+
+        assert.deepEqual(
+          [lost, repeated, introspected].map(({ outcome }) => outcome),
+          ['unavailable', 'refused', 'refused'],
+        );
+      }
+    });
+  }
+});
+
+/** @returns what the work returned, once exactly one reply was lost */
+async function losingOneReply<Result>(
+  proxy: Installation['proxy'],
+  how: 'reset' | 'silence',
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const before = proxy.lostReplies();
+  proxy.loseReplies(1, how, LASTING);
+  const result = await work();
+  proxy.loseReplies(0);
+  assert.equal(proxy.lostReplies(), before + 1);
+  return result;
+}

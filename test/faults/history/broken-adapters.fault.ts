@@ -13,6 +13,7 @@ import { runPlan } from './run-plan.ts';
 
 const GRACE_SECONDS = 3;
 const promises = { graceMs: GRACE_SECONDS * 1000 };
+const STRICT = { graceMs: 0 };
 const OPERATIONS = 120;
 const OPERATIONS_OF_THE_REAL_ONE = inForm({ short: 60, long: 120 });
 /** A flaw that depends on timing may hide for a while. */
@@ -23,10 +24,10 @@ const PRELOAD = fileURLToPath(new URL('./broken-server.ts', import.meta.url));
 describe('the history checker', function () {
   this.timeout(180_000);
 
-  const start = (name?: BrokenAdapterName) =>
+  const start = (name?: BrokenAdapterName, { isStrict = false }: Pick<BrokenAdapter, 'isStrict'> = {}) =>
     startInstallation({
       env: {
-        GATEHOUSE_REFRESH_GRACE_SECONDS: String(GRACE_SECONDS),
+        GATEHOUSE_REFRESH_GRACE_SECONDS: isStrict ? '0' : String(GRACE_SECONDS),
         GATEHOUSE_ACCESS_TOKEN_TTL_SECONDS: '3600',
         ...(name && { FAULTS_BROKEN_ADAPTER: name }),
       },
@@ -71,7 +72,7 @@ describe('the history checker', function () {
 
   for (const [name, adapter] of Object.entries<BrokenAdapter>(BROKEN_ADAPTERS)) {
     it(`finds an adapter that ${adapter.flaw}`, async () => {
-      const installation = await start(name as BrokenAdapterName);
+      const installation = await start(name as BrokenAdapterName, adapter);
       try {
         await apply(installation, adapter);
 
@@ -95,14 +96,15 @@ async function apply({ db, proxy }: Installation, { setting }: BrokenAdapter): P
 
 async function search(
   installation: Installation,
-  { mix, faults = [], breaks }: BrokenAdapter,
+  { mix, faults = [], breaks, isStrict }: BrokenAdapter,
 ): Promise<{ violation: Violation; explanation: string } | undefined> {
+  const promised = isStrict ? STRICT : promises;
   for (let number = 0; number < MOST_HISTORIES; number += 1) {
     const plan = makePlan({ seed: seed + number, operations: OPERATIONS, mix, faults });
     const { records } = await runPlan(installation, plan);
-    const violation = checkHistory(records, promises).find(({ rule }) => breaks.includes(rule));
+    const violation = checkHistory(records, promised).find(({ rule }) => breaks.includes(rule));
     if (!violation) continue;
-    const explanation = await explainViolation(violation, records, promises, installation);
+    const explanation = await explainViolation(violation, records, promised, installation);
     return { violation, explanation };
   }
   return undefined;

@@ -20,6 +20,8 @@ export interface BrokenAdapter {
   ignoresCommitErrors?: boolean;
   /** Nobody is told when to come back. */
   hidesRetryAfter?: boolean;
+  /** Configured to repeat nothing, and judged by that. */
+  isStrict?: boolean;
   /** A setting of the database, for what is wrong with the way it is used. */
   setting?: string;
   /** Refresh tokens are followed by something new every time. */
@@ -168,6 +170,29 @@ export const BROKEN_ADAPTERS = {
     breaks: ['nothing acknowledged is lost'],
     mix: TOKENS,
     forgetsSuccessors: true,
+  },
+  'repeats-though-strict': {
+    flaw: 'gives an answer again though it is told to repeat nothing',
+    breaks: ['a strict refresh token works once'],
+    mix: TOKENS,
+    isStrict: true,
+    tamper: async (statement, run) => {
+      const result = await run(statement);
+      if (!statement.name.startsWith('oidc_family_RefreshToken')) return result;
+      const rows = result.rows.map((row) => ({ ...row, consumed_seconds_ago: row['consumed_at'] && -1 }));
+      return { ...result, rows };
+    },
+  },
+  'spares-families-though-strict': {
+    flaw: 'refuses a used refresh token and lets its family live, though it is told to repeat nothing',
+    breaks: ['what ended stays ended'],
+    mix: { 'refresh-old': 10, refresh: 5, 'use-ended': 5 },
+    isStrict: true,
+    tamper: async (statement, run) => {
+      const result = await run(statement);
+      if (!statement.name.startsWith('oidc_family_RefreshToken')) return result;
+      return withRows(result, ({ consumed_at: used }) => used === null);
+    },
   },
   'not-found-on-failure': {
     flaw: 'answers "not found" when the database does not answer',

@@ -23,6 +23,7 @@ const RULES = {
   'a 503 says when to come back': silentRefusals,
   'a code is redeemed once': codesRedeemedTwice,
   'a refresh token has one successor': forks,
+  'a strict refresh token works once': worksTwice,
   'what ended stays ended': worksAfterItsEnd,
   'a revoked access token does not work': worksAfterItsRevocation,
   'nothing acknowledged is lost': lostFamilies,
@@ -103,6 +104,18 @@ function forks(index: HistoryIndex): Found[] {
     if (!first || !other) return [];
     return [
       { record: other, message: 'gave another successor for the same refresh token', because: [first] },
+    ];
+  });
+}
+
+function worksTwice(index: HistoryIndex, { graceMs }: Promises): Found[] {
+  if (graceMs > 0) return [];
+  const tokens = new Set(index.all('refresh').map(({ token }) => token));
+  return [...tokens].flatMap((token) => {
+    const [first, second] = index.refreshesOf(token).filter(({ outcome }) => outcome === 'ok');
+    if (!first || !second) return [];
+    return [
+      { record: second, message: 'gave tokens for a refresh token that had given some', because: [first] },
     ];
   });
 }

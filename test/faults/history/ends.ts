@@ -4,7 +4,7 @@ import type { HistoryRecord, RecordOf } from './record.ts';
 
 /** What the model promises besides what the protocol says. */
 export interface Promises {
-  /** A lost refresh can be repeated for this long. */
+  /** A lost refresh can be repeated for this long; 0 is strict: nothing can, and whoever tries ends the family. */
   graceMs: number;
 }
 
