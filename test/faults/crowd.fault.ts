@@ -9,14 +9,16 @@ import { holdFamilies } from './support/families.ts';
 import { inForm } from './support/form.ts';
 import { startInstallation } from './support/installation.ts';
 import type { Installation } from './support/installation.ts';
-import { openSignInForm, requestsOf } from './support/requests.ts';
-import type { NamedRequest } from './support/requests.ts';
+import { openSignInForm, renewalsOf, requestsOf } from './support/requests.ts';
+import type { NamedRequest, RepeatedRequest } from './support/requests.ts';
 
 const CROWD = 500;
 const AT_ONCE = 8;
 /** Whoever is turned away comes again when the answer said so. */
 const MOST_TRIES = inForm({ short: 3, long: 20 });
 const OTHERS_PER_SECOND = 40;
+/** So many that each has had its answer before it is its turn again. */
+const FAMILIES = 16;
 const PEOPLE_TIMED = 20;
 const QUIET_MS = 4_000;
 /** The short form must tell a crowd that is let in all at once, also on a machine that is not its own. */
@@ -37,7 +39,10 @@ describe('a crowd that signs in at once', function () {
   });
   after(() => installation.close());
 
-  const startOurs = (requests: readonly NamedRequest[], pace: Parameters<typeof startClients>[0]['pace']) =>
+  const startOurs = (
+    requests: readonly RepeatedRequest[],
+    pace: Parameters<typeof startClients>[0]['pace'],
+  ) =>
     startClients({
       publicUrl: installation.publicUrl,
       urls: installation.servers.map(({ url }) => url),
@@ -64,10 +69,15 @@ describe('a crowd that signs in at once', function () {
   it('is let in as fast as passwords are hashed, keeps nobody else waiting, and takes no memory', async () => {
     const forms = await openForms();
     const longestMs = LONGEST_P99_MS * (await slowness());
-    const held = await holdFamilies(world, 4);
-    const requests = held.flatMap((family) => requestsOf(world, family)).filter(isOfAnApp);
+    const requestsOfApps = async () =>
+      (await holdFamilies(world, FAMILIES)).flatMap((family) => [
+        ...requestsOf(world, family).filter(isReading),
+        ...renewalsOf(world, family),
+      ]);
 
-    const quiet = startOurs(requests, { kind: 'steadily', perSecond: OTHERS_PER_SECOND });
+    const [requestsBefore, requestsDuring] = [await requestsOfApps(), await requestsOfApps()];
+
+    const quiet = startOurs(requestsBefore, { kind: 'steadily', perSecond: OTHERS_PER_SECOND });
     await delay(QUIET_MS);
     quiet.stop();
     const before = await quiet.answers;
@@ -76,15 +86,18 @@ describe('a crowd that signs in at once', function () {
     const watch = setInterval(() => {
       mostBytes = Math.max(mostBytes, residentBytes());
     }, 50);
-    const others = startOurs(requests, { kind: 'steadily', perSecond: OTHERS_PER_SECOND });
+    const others = startOurs(requestsDuring, { kind: 'steadily', perSecond: OTHERS_PER_SECOND });
     const signIns = await startOurs(forms, { kind: 'at-once', mostTries: MOST_TRIES }).answers;
     others.stop();
     const during = await others.answers;
     clearInterval(watch);
 
     assert.deepEqual(tally([...before, ...during]), [
+      'authorize: 303',
       'client credentials: 200',
+      'exchange: 200',
       'introspect: 200',
+      'refresh: 200',
       'userinfo: 200',
     ]);
     assert.deepEqual(tally(signIns), ['password: 303', 'password: 503 page']);
@@ -100,7 +113,7 @@ describe('a crowd that signs in at once', function () {
   });
 });
 
-function isOfAnApp({ what }: { what: string }): boolean {
+function isReading({ what }: { what: string }): boolean {
   return ['client credentials', 'introspect', 'userinfo'].includes(what);
 }
 

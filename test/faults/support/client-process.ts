@@ -2,13 +2,13 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Answer } from './answers.ts';
-import type { NamedRequest } from './requests.ts';
+import type { RepeatedRequest } from './requests.ts';
 
 /** What clients in a process of their own are to do: their event loop must not be what is measured. */
 export interface ClientJob {
   publicUrl: string;
   urls: readonly string[];
-  requests: readonly NamedRequest[];
+  requests: readonly RepeatedRequest[];
   /**
    * at-once: everybody sends their request in the same moment, and again when a 503 has told them to come
    * back. steadily: the requests in turn, so many a second whatever the answers take.

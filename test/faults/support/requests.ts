@@ -1,5 +1,5 @@
 import { GOOD_PASSWORD } from '../../support/app.ts';
-import { CODE_CHALLENGE, REDIRECT_URI } from '../../support/relying-party.ts';
+import { CODE_CHALLENGE, CODE_VERIFIER, REDIRECT_URI } from '../../support/relying-party.ts';
 import { createUserAgent, formsOf } from '../../support/user-agent.ts';
 import type { UserAgent } from '../../support/user-agent.ts';
 import { at } from '../history/slots.ts';
@@ -10,6 +10,14 @@ import type { HttpRequest } from './http-client.ts';
 /** Requests that may be made any number of times, under the name they have in what a test expects. */
 export interface NamedRequest extends HttpRequest {
   what: string;
+}
+
+/** What apps do over and over, where every time builds on an answer. */
+export interface RepeatedRequest extends NamedRequest {
+  /** The refresh token that it gets is the one that it sends the next time. */
+  rotates?: boolean;
+  /** Sent as soon as there is a code, which goes into its form. */
+  redeem?: NamedRequest;
 }
 
 /** One of every kind, with what an app holds. */
@@ -55,6 +63,33 @@ export function requestsOf(
     { what: 'keys', url: `${issuer}/jwks` },
     { what: 'liveness', url: `${origin}/livez` },
     { what: 'readiness', url: `${origin}/readyz` },
+  ];
+}
+
+/** New tokens for what an app holds: by its refresh token, and by a code for the session that there is. */
+export function renewalsOf(world: World, held: Held): RepeatedRequest[] {
+  const { issuer } = world;
+  const { app, session } = held;
+  const query = new URLSearchParams({ ...authorizationRequest(app), prompt: 'none' });
+  return [
+    ...requestsOf(world, held)
+      .filter(({ what }) => what === 'refresh')
+      .map((refresh) => ({ ...refresh, rotates: true })),
+    {
+      what: 'authorize',
+      url: `${issuer}/authorize?${query.toString()}`,
+      headers: { accept: 'text/html', cookie: cookiesOf(session.agent) },
+      redeem: {
+        what: 'exchange',
+        url: `${issuer}/token`,
+        headers: { authorization: app.authorization },
+        form: {
+          grant_type: 'authorization_code',
+          redirect_uri: REDIRECT_URI,
+          code_verifier: CODE_VERIFIER,
+        },
+      },
+    },
   ];
 }
 
