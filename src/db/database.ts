@@ -61,9 +61,21 @@ export function createDatabase(options: DatabaseOptions): Knex {
   const client: DriverClient = db.client;
   const acquire = client.acquireConnection.bind(client);
   const release = client.releaseConnection.bind(client);
-  client.acquireConnection = () => withinWaitBudget(acquire, release);
+  const giveBack = (connection: DriverConnection) => {
+    // A transaction that could not be ended would take in what the next one writes, and lose it with its own end.
+    if (connection.getTransactionStatus() !== IDLE) leave(connection, new Error('a transaction is open'));
+    return release(connection);
+  };
+  client.releaseConnection = giveBack;
+  client.acquireConnection = () => withinWaitBudget(acquire, giveBack);
   return db;
 }
+
+/** What the server says of a session between transactions (PostgreSQL's protocol, ReadyForQuery). */
+const IDLE = 'I';
+
+/** What the answer to a commit may take though the request has nothing left: by then the work is done. */
+const COMMIT_MS = 300;
 
 /**
  * Limits every wait for an answer to what the request has left, and takes a connection out of the pool
@@ -76,21 +88,28 @@ function watch(connection: DriverConnection, unansweredMs: number): void {
   const send: DriverConnection['query'] = (...query) => prototype.query.apply(connection, query);
   connection.query = (config, callback) => {
     if (!callback) return send(config);
-    const leftMs = waitLeftMs();
-    // A rollback is for the others, who wait for what is locked.
-    const isLimited = leftMs !== undefined && !/^ROLLBACK/i.test(config.text);
-    if (isLimited && leftMs <= 0) {
+    const leftMs = waitLeftMs() ?? unansweredMs;
+    const longestMs = Math.min(unansweredMs, Math.max(leftMs, leastMs(config.text, unansweredMs)));
+    if (longestMs <= 0) {
       process.nextTick(callback, new WaitBudgetSpent());
       return undefined;
     }
     const end = beginWait();
-    const query_timeout = isLimited ? Math.min(unansweredMs, Math.ceil(leftMs)) : unansweredMs;
-    return send({ ...config, query_timeout }, (err, result) => {
+    return send({ ...config, query_timeout: Math.ceil(longestMs) }, (err, result) => {
       end();
       if (err && isLastWord(err)) leave(connection, err);
       callback(err, result);
     });
   };
+}
+
+/**
+ * What ends a transaction is sent whatever is left: knex takes it for done and gives the connection back. A rollback
+ * takes its time besides; it is for the others, who wait for what is locked.
+ */
+function leastMs(statement: string, unansweredMs: number): number {
+  if (/^ROLLBACK/i.test(statement)) return unansweredMs;
+  return /^(COMMIT|RELEASE)/i.test(statement) ? COMMIT_MS : 0;
 }
 
 /** The server learns that nobody waits any more, and lets go of what the session had locked. */
@@ -119,6 +138,8 @@ interface DriverConnection {
   /** Read by the pool before it hands the connection out again. */
   __knex__disposed?: unknown;
   query(config: QueryConfig, callback?: (err: Error | null, result?: unknown) => void): unknown;
+  /** As of the last answer that is complete. */
+  getTransactionStatus(): string | null;
   connection: { stream: { destroy(): void } };
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { Knex } from 'knex';
 import { testDatabaseUrl } from '../support/database.ts';
 import { createDatabase } from '../../src/db/database.ts';
+import { beginWait, withWaitBudget } from '../../src/db/wait-budget.ts';
 import { startTcpProxy } from '../faults/support/tcp-proxy.ts';
 import type { TcpProxy } from '../faults/support/tcp-proxy.ts';
 
@@ -46,6 +47,47 @@ describe('the connection pool', function () {
 
     const { rows: after } = await db.raw('SELECT pg_backend_pid() AS pid');
 
+    assert.notEqual(after[0].pid, before[0].pid);
+  });
+
+  it('hands out no connection again whose transaction was not ended', async () => {
+    const { rows: before } = await db.raw('SELECT pg_backend_pid() AS pid');
+    await db.raw('BEGIN');
+
+    const { rows: after } = await db.raw('SELECT pg_backend_pid() AS pid');
+
+    assert.notEqual(after[0].pid, before[0].pid);
+  });
+
+  it('keeps a connection whose statement or transaction failed and was undone', async () => {
+    const { rows: before } = await db.raw('SELECT pg_backend_pid() AS pid');
+    await assert.rejects(async () => db.raw('SELECT 1 / 0'), /division by zero/);
+    await assert.rejects(
+      db.transaction((trx) => trx.raw('SELECT 1 / 0')),
+      /division by zero/,
+    );
+
+    const { rows: after } = await db.raw('SELECT pg_backend_pid() AS pid');
+
+    assert.equal(after[0].pid, before[0].pid);
+  });
+
+  it('tells of a commit without an answer in time, and ends its connection', async () => {
+    const { rows: before } = await db.raw('SELECT pg_backend_pid() AS pid');
+
+    const work = withWaitBudget(200, async () =>
+      db.transaction(async (trx) => {
+        await trx.raw('SELECT 1');
+        const end = beginWait();
+        await new Promise((resolve) => setTimeout(resolve, 250));
+        end();
+        proxy.stall('to-client');
+      }),
+    );
+
+    await assert.rejects(work, /Query read timeout/);
+    proxy.resume();
+    const { rows: after } = await db.raw('SELECT pg_backend_pid() AS pid');
     assert.notEqual(after[0].pid, before[0].pid);
   });
 });

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import type { Knex } from 'knex';
 import { isDatabaseUnavailable } from '../../src/db/database-errors.ts';
 import { createDatabase } from '../../src/db/database.ts';
-import { withWaitBudget } from '../../src/db/wait-budget.ts';
-import { testDatabaseUrl } from '../support/database.ts';
+import { beginWait, withWaitBudget } from '../../src/db/wait-budget.ts';
+import { newTenant, testDatabaseUrl, testDb } from '../support/database.ts';
 
 describe('the budget of waits for the database', () => {
   let db: Knex;
@@ -74,6 +74,61 @@ describe('the budget of waits for the database', () => {
 
     await assert.rejects(work);
     assert.equal(await db.schema.hasTable(name), false);
+  });
+
+  /** As another wait of the same request does that ends meanwhile. */
+  async function spendBudget(): Promise<void> {
+    const end = beginWait();
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    end();
+  }
+
+  it('commits what was done though nothing is left by then', async () => {
+    const tenant = await newTenant(db);
+    const other = await testDb();
+
+    await withWaitBudget(200, async () =>
+      db.transaction(async (trx) => {
+        await trx('tenants').where({ id: tenant.id }).update({ name: 'Committed' });
+        await spendBudget();
+      }),
+    );
+
+    assert.equal((await other('tenants').where({ id: tenant.id }).first('name')).name, 'Committed');
+  });
+
+  it('commits what was done within a transaction of a transaction though nothing is left by then', async () => {
+    const tenant = await newTenant(db);
+    const other = await testDb();
+
+    await withWaitBudget(200, async () =>
+      db.transaction((trx) =>
+        trx.transaction(async (inner) => {
+          await inner('tenants').where({ id: tenant.id }).update({ name: 'Committed' });
+          await spendBudget();
+        }),
+      ),
+    );
+
+    assert.equal((await other('tenants').where({ id: tenant.id }).first('name')).name, 'Committed');
+  });
+
+  it('undoes everything when a statement is refused, and leaves no transaction on the connection', async () => {
+    const tenant = await newTenant(db);
+
+    const work = withWaitBudget(200, async () =>
+      db.transaction(async (trx) => {
+        await trx('tenants').where({ id: tenant.id }).update({ name: 'Half done' });
+        await spendBudget();
+        await trx.raw('SELECT 1');
+      }),
+    );
+
+    await assert.rejects(work, isDatabaseUnavailable);
+    assert.equal((await db('tenants').where({ id: tenant.id }).first('name')).name, `Tenant ${tenant.slug}`);
+    await db('tenants').where({ id: tenant.id }).update({ name: 'Afterwards' });
+    const other = await testDb();
+    assert.equal((await other('tenants').where({ id: tenant.id }).first('name')).name, 'Afterwards');
   });
 
   it('limits nothing that goes on after the request', async () => {

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import type { Knex } from 'knex';
 import { systemActor } from '../../src/http/actor.ts';
+import { isDatabaseUnavailable } from '../../src/db/database-errors.ts';
+import { beginWait, WaitBudgetSpent, withWaitBudget } from '../../src/db/wait-budget.ts';
 import { ALL_HOLD } from '../../src/oidc/adapter/deferred-writes.ts';
+import { guarded } from '../../src/oidc/adapter/store-errors.ts';
 import { inUnitOfWork } from '../../src/oidc/adapter/unit-of-work.ts';
 import { newTenant, testDatabaseUrl, testDb } from '../support/database.ts';
 import { openTestDatabase } from '../support/test-databases.ts';
@@ -29,6 +32,56 @@ describe('a unit of work', () => {
     await assert.rejects(work);
     const tenant = await other('tenants').where({ id }).first('name');
     assert.notEqual(tenant.name, 'Never confirmed');
+  });
+
+  it('is committed though the request has waited for the database as long as it may', async () => {
+    const { id } = await newTenant(other);
+
+    await withWaitBudget(200, () =>
+      inUnitOfWork({ db, kind: 'browser', actor: () => systemActor(id) }, async (unit) => {
+        const trx = await unit.transaction();
+        await trx('tenants').where({ id }).update({ name: 'Committed' });
+        const end = beginWait();
+        await new Promise((resolve) => setTimeout(resolve, 250));
+        end();
+        return true;
+      }),
+    );
+
+    assert.equal((await other('tenants').where({ id }).first('name')).name, 'Committed');
+  });
+
+  it('writes nothing when the database failed meanwhile and nobody minded', async () => {
+    const { id, slug } = await newTenant(other);
+
+    const work = inUnitOfWork({ db, kind: 'browser', actor: () => systemActor(id) }, async (unit) => {
+      const trx = await unit.transaction();
+      await trx('tenants').where({ id }).update({ name: 'Half done' });
+      await guarded(() => Promise.reject(new WaitBudgetSpent())).catch(() => {});
+      return true;
+    });
+
+    await assert.rejects(work, WaitBudgetSpent);
+    assert.equal((await other('tenants').where({ id }).first('name')).name, `Tenant ${slug}`);
+  });
+
+  it('says why when the transaction cannot begin', async () => {
+    const { id } = await newTenant(other);
+    const acquire = db.client.acquireConnection;
+    db.client.acquireConnection = async () => {
+      const connection = await acquire();
+      await other.raw('SELECT pg_terminate_backend(?, 5000)', [connection.processID]);
+      return connection;
+    };
+
+    const work = inUnitOfWork({ db, kind: 'browser', actor: () => systemActor(id) }, async (unit) => {
+      const trx = await unit.transaction();
+      await trx.raw('SELECT 1');
+      return true;
+    });
+
+    await assert.rejects(work, isDatabaseUnavailable);
+    db.client.acquireConnection = acquire;
   });
 
   for (const [setting, mayBeLost] of [

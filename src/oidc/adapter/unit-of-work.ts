@@ -97,7 +97,7 @@ export class UnitOfWork {
       this.needsLocks = true;
       throw new LocksNeeded();
     }
-    this.#transaction ??= this.#db.transaction();
+    this.#transaction ??= begin(this.#db);
     return this.#transaction;
   }
 
@@ -124,10 +124,6 @@ export class UnitOfWork {
     return this.kind === 'read' ? this.reader() : this.transaction();
   }
 
-  get isOpen(): boolean {
-    return this.#transaction !== undefined;
-  }
-
   /** Brings the deferred writes to the database. @returns false when it has to be done again with locks */
   async writeDeferred(): Promise<boolean> {
     if (!this.needsLocks && !(await this.deferred.run(await this.reader()))) this.needsLocks = true;
@@ -138,7 +134,9 @@ export class UnitOfWork {
     this.#finally.push(callback);
   }
 
+  /** @throws what the database failed with, also when the engine made something of it: then it is not whole */
   async commit(): Promise<void> {
+    this.#refuseAfterFailure();
     const transaction = await this.#transaction;
     if (!transaction) return;
     await transaction.commit();
@@ -155,6 +153,13 @@ export class UnitOfWork {
     if (transaction && !transaction.isCompleted()) transaction.rollback().catch(() => {});
     for (const callback of this.#finally) callback();
   }
+}
+
+/** knex hands out a transaction also when BEGIN failed, and tells why here alone. */
+async function begin(db: Db): Promise<Knex.Transaction> {
+  const transaction = await db.transaction();
+  if (transaction.isCompleted()) await transaction.executionPromise;
+  return transaction;
 }
 
 /**
