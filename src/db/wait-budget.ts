@@ -4,10 +4,14 @@ import { AsyncLocalStorage } from 'node:async_hooks';
  * How long one request may wait for the database, all its questions together. Every single wait has a
  * timeout, but they add up: for a connection, for a lock, for the next one. Whoever waits for a page or a
  * token is better served by an early "try again". Queues behind others who wait for the database count as
- * well; other waits (a password for its hash) do not.
+ * well; other waits (a password for its hash) do not. Waits at the same time count once.
  */
 interface WaitBudget {
+  /** As of the last moment without a wait. */
   leftMs: number;
+  waits: number;
+  /** The first of the waits under way. */
+  beganAt: number;
   /** The request is answered. What it has set in motion goes on in its context, and may take its time. */
   isOver: boolean;
 }
@@ -26,7 +30,7 @@ export async function withWaitBudget<Result>(
   milliseconds: number,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  const budget = { leftMs: milliseconds, isOver: false };
+  const budget = { leftMs: milliseconds, waits: 0, beganAt: 0, isOver: false };
   try {
     return await storage.run(budget, work);
   } finally {
@@ -42,16 +46,25 @@ export function withoutWaitBudget<Result>(work: () => Result): Result {
 /** What is left for the next wait; undefined where no request is waiting, as in a job. */
 export function waitLeftMs(): number | undefined {
   const budget = storage.getStore();
-  return budget?.isOver === false ? budget.leftMs : undefined;
+  return budget?.isOver === false ? budget.leftMs - waitedMs(budget) : undefined;
+}
+
+function waitedMs({ waits, beganAt }: WaitBudget): number {
+  return waits === 0 ? 0 : performance.now() - beganAt;
 }
 
 /** Takes the time until the returned function is called off what is left. */
 export function beginWait(): () => void {
   const budget = storage.getStore();
   if (!budget) return () => {};
-  const beganAt = performance.now();
+  if (budget.waits === 0) budget.beganAt = performance.now();
+  budget.waits += 1;
+  let hasEnded = false;
   return () => {
-    budget.leftMs -= performance.now() - beganAt;
+    if (hasEnded) return;
+    hasEnded = true;
+    if (budget.waits === 1) budget.leftMs -= waitedMs(budget);
+    budget.waits -= 1;
   };
 }
 

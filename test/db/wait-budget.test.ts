@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Knex } from 'knex';
 import { isDatabaseUnavailable } from '../../src/db/database-errors.ts';
 import { createDatabase } from '../../src/db/database.ts';
-import { beginWait, withWaitBudget } from '../../src/db/wait-budget.ts';
+import { beginWait, waitLeftMs, withWaitBudget } from '../../src/db/wait-budget.ts';
 import { newTenant, testDatabaseUrl, testDb } from '../support/database.ts';
 
 describe('the budget of waits for the database', () => {
@@ -60,6 +60,24 @@ describe('the budget of waits for the database', () => {
     });
 
     assert.equal(later.rows[0].answer, 1);
+  });
+
+  it('counts waits at the same time once', async () => {
+    await withWaitBudget(400, async () => {
+      const ends = Array.from({ length: 10 }, () => beginWait());
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      for (const end of ends) end();
+      return db.raw('SELECT 1');
+    });
+  });
+
+  it('lets a wait that begins beside another have what the request has left by then', async () => {
+    await withWaitBudget(200, async () => {
+      beginWait();
+      await new Promise((resolve) => setTimeout(resolve, 250));
+
+      assert.ok((waitLeftMs() ?? 1) < 0);
+    });
   });
 
   it('undoes what the request did when nothing is left', async () => {
