@@ -8,6 +8,7 @@ import type { Actor } from '../http/actor.ts';
 import { defineErrors } from '../lib/errors.ts';
 import { revokeAppAccess } from '../oidc/adapter/revoke-access.ts';
 import { PORTAL_CLIENT_ID } from '../oidc/extensions/portal-client.ts';
+import type { Resource } from '../resources/resource.ts';
 import { resourceStore } from '../resources/resource-store.ts';
 import type { ConsentGroup } from '../interactions/scope-texts.ts';
 
@@ -58,22 +59,19 @@ export async function listConnectedApps(
     });
   }
 
-  const apps = await Promise.all(
-    [...found].map(async ([clientId, { since, allowed }]) => {
-      const client = await clientStore(db, tenantId).find(clientId);
-      // Deleted: its access has ended with it.
-      if (!client) return [];
-      const { client_uri: home } = client.metadata;
-      return {
-        clientId,
-        name: client.name,
-        host: (home && URL.parse(home)?.host) || null,
-        since,
-        groups: await groupsOf(db, tenantId, allowed, ownApi),
-      };
-    }),
-  );
-  return apps.flat().toSorted((a, b) => a.name.localeCompare(b.name));
+  const clients = await clientStore(db, tenantId).findAll([...found.keys()]);
+  const identifiers = [...found.values()].flatMap(({ allowed }) => Object.keys(allowed.resources));
+  const resources = await resourceStore(db, tenantId).findByIdentifiers(identifiers);
+  const known = new Map(resources.map((resource) => [resource.identifier, resource]));
+
+  // Of a client that was deleted the access has ended with it.
+  const apps = clients.flatMap(({ clientId, name, metadata: { client_uri: home } }) => {
+    const app = found.get(clientId);
+    if (!app) return [];
+    const host = (home && URL.parse(home)?.host) || null;
+    return { clientId, name, host, since: app.since, groups: groupsOf(app.allowed, known, ownApi) };
+  });
+  return apps.toSorted((a, b) => a.name.localeCompare(b.name));
 }
 
 /**
@@ -105,12 +103,11 @@ function fromGrant({ client_id: clientId, created_at: since, payload }: GrantRow
   };
 }
 
-async function groupsOf(
-  db: Db,
-  tenantId: string,
+function groupsOf(
   { scopes, claims, resources }: Consent,
+  known: ReadonlyMap<string, Resource>,
   ownApi: string,
-): Promise<ConsentGroup[]> {
+): ConsentGroup[] {
   const account: ConsentGroup = {
     resource: null,
     scopes: [
@@ -118,18 +115,16 @@ async function groupsOf(
       ...claims.map((name) => ({ name, isClaim: true, description: null, isNew: false })),
     ],
   };
-  const others = await Promise.all(
-    Object.entries(resources).map(async ([identifier, allowed]): Promise<ConsentGroup> => {
-      const resource = await resourceStore(db, tenantId).findByIdentifier(identifier);
-      return {
-        resource: identifier === ownApi ? 'own_api' : { name: resource?.name ?? identifier },
-        scopes: allowed.map((name) => ({
-          name,
-          description: resource?.scopes.find((scope) => scope.name === name)?.description ?? null,
-          isNew: false,
-        })),
-      };
-    }),
-  );
+  const others = Object.entries(resources).map(([identifier, allowed]): ConsentGroup => {
+    const resource = known.get(identifier);
+    return {
+      resource: identifier === ownApi ? 'own_api' : { name: resource?.name ?? identifier },
+      scopes: allowed.map((name) => ({
+        name,
+        description: resource?.scopes.find((scope) => scope.name === name)?.description ?? null,
+        isNew: false,
+      })),
+    };
+  });
   return [account, ...others].filter((group) => group.scopes.length > 0);
 }

@@ -64,6 +64,17 @@ export function clientStore(db: Db, tenantId: string) {
       return this.find(clientId);
     },
 
+    /** @param clientIds ids that were stored, so that none is malformed */
+    async findAll(clientIds: readonly string[]): Promise<Client[]> {
+      const { rows } = await prepared<ClientRow>(
+        db,
+        'find-clients',
+        `${SELECT} AND c.client_id = ANY (?::text[])`,
+        [tenantId, [...clientIds]],
+      );
+      return rows.map(fromRow);
+    },
+
     /** @param page `after`: the `id` of the last client of the page before */
     async list({ after, limit }: { after?: string | undefined; limit: number }): Promise<Client[]> {
       const { rows } = await prepared<ClientRow>(

@@ -44,6 +44,17 @@ export function resourceStore(db: Db, tenantId: string) {
       return this.findByIdentifier(identifier);
     },
 
+    /** @param identifiers some that were stored, so that none is malformed */
+    async findByIdentifiers(identifiers: readonly string[]): Promise<Resource[]> {
+      const { rows } = await prepared<ResourceRow>(
+        db,
+        'find-resources',
+        `${SELECT} AND identifier = ANY (?::text[])`,
+        [tenantId, [...identifiers]],
+      );
+      return rows.map(fromRow);
+    },
+
     /** @param page `after`: the `id` of the last resource of the page before */
     async list({ after, limit }: { after?: string | undefined; limit: number }): Promise<Resource[]> {
       const { rows } = await prepared<ResourceRow>(
