@@ -47,6 +47,7 @@ export function createSignInAdmission({
       });
     } catch (err) {
       if (!(err instanceof NoTurnError)) throw err;
+      admitted();
       signIns.record({ outcome: 'busy' });
       const retryAfterSeconds = from + Math.floor(random() * (to - from + 1));
       throw passwordError('busy', { cause: err, retryAfterSeconds });

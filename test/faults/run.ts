@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { environmentSchema } from '../../src/config.ts';
 import { findPostmaster } from '../../src/db/embedded/postmaster.ts';
+import { ensureRedis } from '../support/ensure-programs.ts';
 import { printFailures } from '../support/reporter.ts';
 import type { TestCounts } from '../support/reporter.ts';
 
@@ -30,6 +31,7 @@ const files =
   positionals.length > 0 ? positionals : globSync('test/faults/**/*.fault.ts', { cwd: ROOT }).sort();
 console.log(`${values.long ? 'Long' : 'Short'} form, --seed ${seed}`);
 
+ensureRedis();
 const scratch = await mkdtemp(join(tmpdir(), 'gatehouse-faults-'));
 const output = join(scratch, 'counts.json');
 const mocha = spawn(

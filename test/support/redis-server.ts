@@ -11,6 +11,7 @@ import { freePort } from './app.ts';
 /** A real Redis server on a port of its own, and what can happen to one. */
 export interface RedisServer {
   url: string;
+  port: number;
   /** For looking into it; on a connection of its own. */
   command(name: string, ...args: string[]): Promise<unknown>;
   flush(): Promise<void>;
@@ -47,6 +48,7 @@ export async function startRedisServer(): Promise<RedisServer> {
 
   return {
     url,
+    port,
     command,
     kill,
     flush: async () => void (await command('flushall')),

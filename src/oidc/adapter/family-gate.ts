@@ -40,9 +40,6 @@ export async function holdGate(unit: UnitOfWork, key: string): Promise<void> {
   });
   if (gate.waiting === 1) return turn;
   const startedAt = performance.now();
-  await withinWaitBudget(
-    () => turn,
-    () => {},
-  );
+  await withinWaitBudget(() => turn);
   gateWaits.record({ seconds: (performance.now() - startedAt) / 1000 });
 }

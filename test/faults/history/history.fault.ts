@@ -22,6 +22,9 @@ const EVERY_FAULT: FaultKind[] = [
   'stall-database',
   'crash-database',
   'freeze-server',
+  'flush-redis',
+  'stall-redis',
+  'kill-redis',
 ];
 const FAULTS = inForm({ short: EVERY_FAULT, long: Array.from({ length: 6 }, () => EVERY_FAULT).flat() });
 

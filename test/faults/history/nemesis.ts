@@ -12,9 +12,11 @@ export interface Nemesis {
   settle(): Promise<void>;
 }
 
-export type Target = Pick<Installation, 'servers' | 'proxy' | 'postgres'>;
+export type Target = Pick<Installation, 'servers' | 'proxy' | 'postgres' | 'redis'>;
 
 const STALL_MS = 700;
+/** Longer than anybody waits for Redis, shorter than its connections are tried again. */
+const REDIS_OUTAGE_MS = 500;
 const FREEZE_MS = 500;
 const LOST_COMMITS = 5;
 
@@ -54,6 +56,9 @@ const FAULTS: Record<FaultKind, (target: Target, server: number) => Promise<void
     await server.kill('SIGKILL');
     await server.start();
   },
+  async 'kill-worker'({ servers }, index) {
+    await at(servers, index).killWorker();
+  },
   async 'freeze-server'({ servers }, index) {
     const server = at(servers, index);
     server.freeze();
@@ -77,5 +82,18 @@ const FAULTS: Record<FaultKind, (target: Target, server: number) => Promise<void
   async 'crash-database'({ postgres }) {
     await postgres.crash();
     await postgres.start();
+  },
+  async 'kill-redis'({ redis }) {
+    await redis.kill();
+    await delay(REDIS_OUTAGE_MS);
+    await redis.restart();
+  },
+  async 'stall-redis'({ redis }) {
+    redis.stall();
+    await delay(REDIS_OUTAGE_MS);
+    redis.resume();
+  },
+  async 'flush-redis'({ redis }) {
+    await redis.flush();
   },
 };

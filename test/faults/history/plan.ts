@@ -46,6 +46,8 @@ export interface PlannedFault {
 
 export type FaultKind =
   | 'kill-server'
+  /** Of a server with several: one of them. */
+  | 'kill-worker'
   | 'freeze-server'
   | 'cut-connections'
   /** Commits are carried out, and nobody hears of it. */
@@ -53,7 +55,11 @@ export type FaultKind =
   /** Commits do not get through. */
   | 'lose-commits'
   | 'stall-database'
-  | 'crash-database';
+  | 'crash-database'
+  /** It starts again with nothing in it. */
+  | 'kill-redis'
+  | 'stall-redis'
+  | 'flush-redis';
 
 const WEIGHTS = {
   /** Starts a family anew: authorization and exchange. */

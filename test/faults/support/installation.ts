@@ -12,6 +12,8 @@ import { createServices } from '../../../src/services.ts';
 import type { Services } from '../../../src/services.ts';
 import { issuerOf } from '../../../src/tenants/tenant.ts';
 import type { TestTenant } from '../../support/app.ts';
+import { startRedisServer } from '../../support/redis-server.ts';
+import type { RedisServer } from '../../support/redis-server.ts';
 import { createBalancer } from './balancer.ts';
 import type { Balancer } from './balancer.ts';
 import { startPrivatePostgres } from './private-postgres.ts';
@@ -22,14 +24,17 @@ import { startTcpProxy } from './tcp-proxy.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
 
 /**
- * A whole installation, configured as in production: server processes behind one public URL, a proxy
- * that can misbehave, a PostgreSQL server that can crash. The test itself talks to the database past the
+ * A whole installation, configured as in production: server processes behind one public URL, a PostgreSQL
+ * server that can crash and a Redis that can forget, each behind a proxy that can misbehave. The test itself talks to the database past the
  * proxy, so that it sees what is there whatever the servers see.
  */
 export interface Installation {
   publicUrl: string;
   postgres: PrivatePostgres;
+  /** Between the servers and PostgreSQL. */
   proxy: TcpProxy;
+  redis: RedisServer;
+  redisProxy: TcpProxy;
   servers: readonly ServerProcess[];
   balancer: Balancer;
   /** As the operator's commands have them, on a connection past the proxy. */
@@ -61,11 +66,15 @@ export async function startInstallation(options: InstallationOptions = {}): Prom
     undo.push(() => postgres.stop());
     const proxy = await startTcpProxy(postgres.socket);
     undo.push(() => proxy.close());
+    const redis = await startRedisServer();
+    undo.push(() => redis.stop());
+    const redisProxy = await startTcpProxy(redis.port);
+    undo.push(() => redisProxy.close());
     const db = openDirectly(postgres.url);
     undo.push(() => db.destroy());
     await migrateUp(db);
 
-    const environment = environmentOf(proxy, options.env);
+    const environment = environmentOf(proxy, redisProxy, options.env);
     const config = loadConfig(environment);
     const services = createServices({ config, db, log: createLogger({ level: 'silent' }) });
     const root = await services.tenants.ensureDefault();
@@ -85,6 +94,8 @@ export async function startInstallation(options: InstallationOptions = {}): Prom
       publicUrl: PUBLIC_URL,
       postgres,
       proxy,
+      redis,
+      redisProxy,
       servers,
       balancer,
       services,
@@ -102,12 +113,17 @@ export async function startInstallation(options: InstallationOptions = {}): Prom
   }
 }
 
-function environmentOf(proxy: TcpProxy, env: Record<string, string> = {}): Record<string, string> {
+function environmentOf(
+  proxy: TcpProxy,
+  redisProxy: TcpProxy,
+  env: Record<string, string> = {},
+): Record<string, string> {
   return {
     NODE_ENV: 'production',
     HOST: '127.0.0.1',
     PUBLIC_URL,
     DATABASE_URL: `postgresql://gatehouse@127.0.0.1:${proxy.port}/gatehouse?sslmode=disable`,
+    REDIS_URL: `redis://127.0.0.1:${redisProxy.port}`,
     GATEHOUSE_KEYS: KEYS,
     GATEHOUSE_PEPPERS: KEYS,
     GATEHOUSE_WORKERS: '1',

@@ -49,20 +49,43 @@ export async function everyRequest(
   return { forms, requests: [...held.flatMap((family) => requestsOf(world, family)), ...forms, revocation] };
 }
 
-/** Each of them over and over for so long; the last answers come later. */
+/**
+ * Each of them over and over for so long; the last answers come later.
+ * @param pauseMs after each answer
+ */
 export async function sendFor(
   milliseconds: number,
   { balancer }: Pick<World, 'balancer'>,
   requests: readonly NamedRequest[],
+  pauseMs = 0,
 ): Promise<Answer[]> {
   const answers: Answer[] = [];
   let isOver = false;
   const sending = requests.map(async ({ what, ...request }) => {
-    while (!isOver) answers.push({ what, outcome: await balancer.send(request) });
+    while (!isOver) {
+      answers.push({ what, outcome: await balancer.send(request) });
+      if (pauseMs > 0) await delay(pauseMs);
+    }
   });
   await delay(milliseconds);
   isOver = true;
   await Promise.all(sending);
+  return answers;
+}
+
+/** One request, as who comes back when a 503 has told them to. @returns all that was answered */
+export async function insist(
+  { balancer }: Pick<World, 'balancer'>,
+  { what, ...request }: NamedRequest,
+  mostTries: number,
+): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  while (answers.length < mostTries) {
+    const outcome = await balancer.send(request);
+    answers.push({ what, outcome });
+    if (outcome.kind !== 'answered' || outcome.status !== 503) break;
+    await delay(Number(outcome.headers['retry-after']) * 1000);
+  }
   return answers;
 }
 

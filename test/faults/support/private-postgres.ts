@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { appendFile, chown, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import type { Place } from '../../../src/db/embedded/place.ts';
 import { findPostmaster } from '../../../src/db/embedded/postmaster.ts';
 import { findPrograms } from '../../../src/db/embedded/programs.ts';
 import type { Programs } from '../../../src/db/embedded/programs.ts';
+import { childrenOf } from './processes.ts';
 import { startTcpProxy } from './tcp-proxy.ts';
 
 /** A PostgreSQL server of the test's own that can be crashed, frozen and started again. */
@@ -155,14 +156,6 @@ function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
       // It ended by itself meanwhile.
     }
   }
-}
-
-function childrenOf(parent: number): number[] {
-  return execFileSync('ps', ['-axo', 'pid=,ppid='], { encoding: 'utf8' })
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/).map(Number))
-    .flatMap(([pid = 0, ppid]) => (ppid === parent ? [pid] : []));
 }
 
 async function answers(url: string): Promise<boolean> {

@@ -21,10 +21,8 @@ export interface RepeatedRequest extends NamedRequest {
 }
 
 /** One of every kind, with what an app holds. */
-export function requestsOf(
-  { issuer, tenant }: World,
-  { app, session, access, refresh }: Held,
-): NamedRequest[] {
+export function requestsOf(world: World, { app, session, access, refresh }: Held): NamedRequest[] {
+  const { issuer, tenant } = world;
   const headers = { authorization: app.authorization };
   const origin = issuer.slice(0, issuer.indexOf(`/t/${tenant.tenant.slug}`));
   return [
@@ -48,11 +46,7 @@ export function requestsOf(
       url: `${issuer}/authorize?${new URLSearchParams(authorizationRequest(app)).toString()}`,
       headers: { accept: 'text/html' },
     },
-    {
-      what: 'sign in over the API',
-      url: `${issuer}/api/v1/auth/login`,
-      json: { email: session.person.email, password: GOOD_PASSWORD },
-    },
+    apiSignIn(world, session.person.email),
     { what: 'validate', url: `${issuer}/api/v1/auth/validate`, headers, json: { token: access } },
     {
       what: 'account portal',
@@ -91,6 +85,10 @@ export function renewalsOf(world: World, held: Held): RepeatedRequest[] {
       },
     },
   ];
+}
+
+export function apiSignIn({ issuer }: World, email: string, password = GOOD_PASSWORD): NamedRequest {
+  return { what: 'sign in over the API', url: `${issuer}/api/v1/auth/login`, json: { email, password } };
 }
 
 /** Where a person has only to send the password. */

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../support/app.ts';
+import { childrenOf } from './processes.ts';
 
 /** One server process, as an operator runs it: started, killed, stopped and frozen by its process id. */
 export interface ServerProcess {
@@ -12,6 +13,8 @@ export interface ServerProcess {
   start(): Promise<void>;
   /** Resolves when the process is gone. @returns its exit code, or the signal that ended it */
   kill(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals | null>;
+  /** One of several workers; another one takes its place. */
+  killWorker(): Promise<void>;
   freeze(): void;
   thaw(): void;
   isRunning(): boolean;
@@ -92,6 +95,12 @@ export async function createServerProcess(options: ServerProcessOptions): Promis
       if (!child) return null;
       if (isRunning()) child.process.kill(signal);
       return child.ended;
+    },
+    async killWorker() {
+      const [worker] = childrenOf(child?.process.pid ?? 0);
+      if (worker === undefined) throw new Error('the server has no workers');
+      process.kill(worker, 'SIGKILL');
+      while (childrenOf(child?.process.pid ?? 0).includes(worker)) await delay(POLL_MS);
     },
     freeze: () => void child?.process.kill('SIGSTOP'),
     thaw: () => void child?.process.kill('SIGCONT'),

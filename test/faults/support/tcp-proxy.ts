@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { createStatementReader } from './postgres-messages.ts';
 
 /**
- * A TCP proxy between the servers and their database that does what networks and databases do: stall,
+ * A TCP proxy between the servers and a store of theirs that does what networks and databases do: stall,
  * cut, refuse, delay, and lose a commit or the reply to one. All of it is switched while it runs.
  */
 export interface TcpProxy {
