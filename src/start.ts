@@ -89,6 +89,7 @@ export async function startGatehouse({
         db,
         poolMax: config.databasePool,
         passwordHashes: () => services.hasher.stats(),
+        signInSeats: () => services.admitSignIn.seats(),
         isRedisReady: redis && (() => redis.isReady()),
       });
       const { registry } = metrics;

@@ -19,8 +19,8 @@ scrape_configs:
 \`\`\`
 
 Worth an alarm: a rising share of \`outcome="failed"\` in \`gatehouse_http_request_duration_seconds\`,
-\`gatehouse_database_connections_pending\` above 0 for minutes, \`gatehouse_password_hashes_rejected_total\` rising,
-\`gatehouse_redis_up\` at 0.
+\`gatehouse_database_connections_pending\` above 0 for minutes, \`gatehouse_sign_ins_turned_away_total\`
+or \`gatehouse_password_hashes_rejected_total\` rising, \`gatehouse_redis_up\` at 0.
 
 | Metric | Type | Labels | Meaning |
 |---|---|---|---|
@@ -45,6 +45,7 @@ export async function generateMetricsReference(): Promise<string> {
     db,
     poolMax: 1,
     passwordHashes: () => ({ running: 0, queued: 0, rejected: 0 }),
+    signInSeats: () => ({ taken: 0, waiting: 0, turnedAway: 0 }),
     isRedisReady: () => true,
   });
   const rows = [

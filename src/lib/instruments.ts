@@ -47,5 +47,8 @@ export const tokenResponses = instrument<{ grantType: string }>('token-response'
 /** A password was given, or not judged because of too many or too busy. */
 export const signIns = instrument<{ outcome: 'success' | 'failure' | 'throttled' | 'busy' }>('sign-in');
 
+/** A sign-in was let in, after it had waited for so long. */
+export const signInWaits = instrument<{ seconds: number }>('sign-in-wait');
+
 /** A new password was looked up among breached ones. */
 export const breachChecks = instrument<{ outcome: 'found' | 'clear' | 'unavailable' }>('breach-check');

@@ -5,6 +5,7 @@ import {
   directoryLookups,
   gateWaits,
   rateLimitings,
+  signInWaits,
   signIns,
   statements,
   tokenResponses,
@@ -19,6 +20,7 @@ export interface MetricsSources {
   db: Knex;
   poolMax: number;
   passwordHashes: () => { running: number; queued: number; rejected: number };
+  signInSeats: () => { taken: number; waiting: number; turnedAway: number };
   /** Absent where there is no Redis. */
   isRedisReady?: (() => boolean) | undefined;
 }
@@ -29,7 +31,14 @@ const LATENCY_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 const STATEMENT_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 3];
 const WAIT_SECONDS = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 3];
 
-export function createMetrics({ version, db, poolMax, passwordHashes, isRedisReady }: MetricsSources) {
+export function createMetrics({
+  version,
+  db,
+  poolMax,
+  passwordHashes,
+  signInSeats,
+  isRedisReady,
+}: MetricsSources) {
   const registry = new Registry();
   const registers = [registry];
   const undo: (() => unknown)[] = [];
@@ -81,6 +90,29 @@ export function createMetrics({ version, db, poolMax, passwordHashes, isRedisRea
   undo.push(breachChecks.observe(({ outcome }) => breaches.inc({ outcome })));
 
   gauge(
+    'gatehouse_sign_ins_running',
+    'Sign-ins that were let in: with their password, or with the database before it.',
+    () => signInSeats().taken,
+  );
+  gauge(
+    'gatehouse_sign_ins_waiting',
+    'Sign-ins that wait to be let in, ahead of the queue of passwords.',
+    () => signInSeats().waiting,
+  );
+  countedElsewhere(
+    'gatehouse_sign_ins_turned_away_total',
+    'Sign-ins that were not let in because too many waited already or their turn did not come in time; the answer was 503.',
+    () => signInSeats().turnedAway,
+  );
+  const seatWaits = new Histogram({
+    name: 'gatehouse_sign_in_wait_seconds',
+    help: 'Wait of a sign-in until it was let in.',
+    buckets: WAIT_SECONDS,
+    registers,
+  });
+  undo.push(signInWaits.observe(({ seconds }) => seatWaits.observe(seconds)));
+
+  gauge(
     'gatehouse_password_hashes_running',
     'Passwords that are being hashed.',
     () => passwordHashes().running,
@@ -90,15 +122,11 @@ export function createMetrics({ version, db, poolMax, passwordHashes, isRedisRea
     'Passwords that wait for their turn to be hashed.',
     () => passwordHashes().queued,
   );
-  const rejected = new Counter({
-    name: 'gatehouse_password_hashes_rejected_total',
-    help: 'Passwords that were not hashed because too many waited already; the answer was 503.',
-    registers,
-    collect() {
-      rejected.reset();
-      rejected.inc(passwordHashes().rejected);
-    },
-  });
+  countedElsewhere(
+    'gatehouse_password_hashes_rejected_total',
+    'Passwords that were not hashed because too many waited already; the answer was 503. Sign-ins are turned away before that, so it counts passwords that are set, and guesses at other screens.',
+    () => passwordHashes().rejected,
+  );
 
   const pool: Pool = db.client.pool;
   const connections = new Gauge({
@@ -162,6 +190,18 @@ export function createMetrics({ version, db, poolMax, passwordHashes, isRedisRea
     registers,
   });
   build.set({ version }, 1);
+
+  function countedElsewhere(name: string, help: string, total: () => number): void {
+    const one: Counter = new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        one.reset();
+        one.inc(total());
+      },
+    });
+  }
 
   function gauge(name: string, help: string, value: () => number, aggregator: 'sum' | 'min' = 'sum'): void {
     const one: Gauge = new Gauge({ name, help, aggregator, registers, collect: () => one.set(value()) });

@@ -1,5 +1,5 @@
 import { beginWait } from '../db/wait-budget.ts';
-import { signIns } from '../lib/instruments.ts';
+import { signInWaits, signIns } from '../lib/instruments.ts';
 import { passwordError } from './password-errors.ts';
 import { NoTurnError, createWorkQueue } from './work-queue.ts';
 
@@ -11,6 +11,13 @@ import { NoTurnError, createWorkQueue } from './work-queue.ts';
  * those who wait are told so after a moment as well.
  */
 export type SignInAdmission = <Result>(work: () => Promise<Result>) => Promise<Result>;
+
+export interface SignInSeats {
+  taken: number;
+  waiting: number;
+  /** Since the start. */
+  turnedAway: number;
+}
 
 export interface SignInAdmissionOptions {
   /** Sign-ins under way: enough to keep the hasher busy while others are with the database. */
@@ -32,17 +39,19 @@ export function createSignInAdmission({
   mostWaiting,
   longestWaitMs = LONGEST_WAIT_MS,
   random = Math.random,
-}: SignInAdmissionOptions): SignInAdmission {
-  const seats = createWorkQueue({ concurrency: atOnce, maxQueue: mostWaiting, maxWaitMs: longestWaitMs });
+}: SignInAdmissionOptions): SignInAdmission & { seats: () => SignInSeats } {
+  const queue = createWorkQueue({ concurrency: atOnce, maxQueue: mostWaiting, maxWaitMs: longestWaitMs });
   const { from, to } = RETRY_AFTER_SECONDS;
 
   /** @throws {AppError} `password.busy` (503) without having begun the work */
-  return async (work) => {
+  const admit: SignInAdmission = async (work) => {
+    const cameAt = performance.now();
     // What is waited here is taken off what the request may wait for the database.
     const admitted = beginWait();
     try {
-      return await seats.run(() => {
+      return await queue.run(() => {
         admitted();
+        signInWaits.record({ seconds: (performance.now() - cameAt) / 1000 });
         return work();
       });
     } catch (err) {
@@ -53,4 +62,11 @@ export function createSignInAdmission({
       throw passwordError('busy', { cause: err, retryAfterSeconds });
     }
   };
+
+  return Object.assign(admit, {
+    seats(): SignInSeats {
+      const { running, queued, rejected } = queue.stats();
+      return { taken: running, waiting: queued, turnedAway: rejected };
+    },
+  });
 }

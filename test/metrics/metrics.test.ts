@@ -101,6 +101,34 @@ describe('metrics', () => {
     assert.equal(await valueOf(name, { outcome: 'success' }), 1);
   });
 
+  it('show the seats of sign-ins: taken, waited for, and refused', async () => {
+    const { admitSignIn } = app.services;
+    const { promise: judged, resolve: judge } = Promise.withResolvers<void>();
+    const turnedAway = 'gatehouse_sign_ins_turned_away_total';
+    const before = [await valueOf(turnedAway), await valueOf('gatehouse_sign_in_wait_seconds_count')];
+    const admitted: Promise<unknown>[] = [];
+
+    // Somebody is refused, or waits in vain, when all seats and all places are taken.
+    const refused = new Promise<void>((resolve) => {
+      const admit = () => admitSignIn(() => judged).catch(() => resolve());
+      for (let index = 0; index < 1_000; index += 1) admitted.push(admit());
+    });
+    await refused;
+    const taken = await valueOf('gatehouse_sign_ins_running');
+    const waiting = await valueOf('gatehouse_sign_ins_waiting');
+    judge();
+    await Promise.all(admitted);
+
+    const refusals = (await valueOf(turnedAway)) - (before[0] ?? 0);
+    assert.ok(taken > 0 && waiting > 0, `${taken} taken, ${waiting} waiting`);
+    assert.ok(refusals >= 1_000 - taken - waiting, `${refusals} turned away`);
+    assert.equal(
+      (await valueOf('gatehouse_sign_in_wait_seconds_count')) - (before[1] ?? 0),
+      1_000 - refusals,
+    );
+    assert.equal(await valueOf('gatehouse_sign_ins_running'), 0);
+  });
+
   it('count waits for another request with the same code', async () => {
     const rp = await createRelyingParty(app, tenant);
     const { code = '' } = await rp.signIn();
@@ -120,6 +148,9 @@ describe('metrics', () => {
       'gatehouse_database_connections{state="free"}',
       'gatehouse_database_connections_max',
       'gatehouse_database_connections_pending',
+      'gatehouse_sign_ins_running',
+      'gatehouse_sign_ins_waiting',
+      'gatehouse_sign_ins_turned_away_total',
       'gatehouse_password_hashes_running',
       'gatehouse_password_hashes_queued',
       'gatehouse_password_hashes_rejected_total',
@@ -168,6 +199,7 @@ describe('metrics', () => {
       db: app.db,
       poolMax: 1,
       passwordHashes: () => ({ running: 0, queued: 0, rejected: 0 }),
+      signInSeats: () => ({ taken: 0, waiting: 0, turnedAway: 0 }),
     });
     own.stop();
 

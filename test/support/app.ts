@@ -75,6 +75,7 @@ export async function startTestApp(
         db,
         poolMax: config.databasePool,
         passwordHashes: () => services.hasher.stats(),
+        signInSeats: () => services.admitSignIn.seats(),
       })
     : undefined;
   const app = createApp({
