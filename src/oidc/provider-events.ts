@@ -3,7 +3,7 @@ import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { tokenResponses } from '../lib/instruments.ts';
 import { requestStateOf } from '../http/request-state.ts';
-import { LocksNeeded } from './adapter/unit-of-work.ts';
+import { currentUnitOfWork, LocksNeeded } from './adapter/unit-of-work.ts';
 
 const REFUSALS = [
   'authorization.error',
@@ -35,8 +35,12 @@ export function logProviderEvents(provider: Provider): void {
     const { log } = requestStateOf(ctx);
     const { client, params } = ctx.oidc;
     const grantType = String(params?.['grant_type']);
-    tokenResponses.record({ grantType });
-    log.info({ client_id: client?.clientId, grant_type: grantType }, 'tokens issued');
+    // What is stored afterwards may put a refusal in the place of this answer.
+    currentUnitOfWork()?.onCommitted(() => {
+      if (ctx.status >= 400) return;
+      tokenResponses.record({ grantType });
+      log.info({ client_id: client?.clientId, grant_type: grantType }, 'tokens issued');
+    });
   });
 
   // Errors of the connection to the client, which Koa would otherwise print.

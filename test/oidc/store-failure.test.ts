@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
+import { tokenResponses } from '../../src/lib/instruments.ts';
 import { startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
 import { migratedDatabase, testDb } from '../support/database.ts';
@@ -79,6 +80,57 @@ describe('while the database cannot be reached', function () {
     const afterwards = await rp.redeem(code);
 
     assert.deepEqual([refused.status, afterwards.status], [503, 200]);
+  });
+
+  /** The grant types of the tokens that were counted as issued meanwhile. */
+  async function counted(work: () => Promise<unknown>): Promise<string[]> {
+    const types: string[] = [];
+    const stop = tokenResponses.observe(({ grantType }) => types.push(grantType));
+    await work().finally(stop);
+    return types;
+  }
+
+  it('counts tokens as issued that are stored, and no others', async () => {
+    const rp = await createRelyingParty(app, tenant);
+    const { body } = await rp.redeem((await rp.signIn()).code ?? '');
+    const refresh = () => rp.refresh(body.refresh_token ?? '');
+    await own.db.raw(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+      CREATE TRIGGER refuse BEFORE INSERT ON oidc_models_refresh_tokens FOR EACH ROW EXECUTE FUNCTION refuse()`);
+    const statuses: number[] = [];
+
+    const during = await counted(async () => void statuses.push((await refresh()).status));
+    await own.db.raw('DROP FUNCTION refuse() CASCADE');
+    const afterwards = await counted(async () => void statuses.push((await refresh()).status));
+
+    assert.deepEqual(statuses, [503, 200]);
+    assert.deepEqual([during, afterwards], [[], ['refresh_token']]);
+  });
+
+  it('counts no tokens for a code that somebody else used in the same moment', async () => {
+    const rp = await createRelyingParty(app, tenant);
+    const { code = '' } = await rp.signIn();
+    const other = await own.db.transaction();
+    await other('oidc_models_tokens')
+      .where({ tenant_id: tenant.tenant.id, model: 'AuthorizationCode', consumed_at: null })
+      .update({ consumed_at: other.fn.now() });
+    const blocked = async () => {
+      const { rows } = await other.raw(
+        'SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))',
+      );
+      return rows.length > 0;
+    };
+
+    let status = 0;
+    const types = await counted(async () => {
+      const answer = rp.redeem(code);
+      while (!(await blocked())) await delay(5);
+      await other.commit();
+      ({ status } = await answer);
+    });
+
+    assert.equal(status, 400);
+    assert.deepEqual(types, []);
   });
 
   it('answers introspection with 503 instead of "inactive"', async () => {

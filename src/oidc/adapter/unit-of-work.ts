@@ -70,6 +70,7 @@ export class UnitOfWork {
   readonly #db: Db;
   readonly #actor: () => Actor;
   readonly #finally: (() => void)[] = [];
+  readonly #committed: (() => void)[] = [];
   #transaction: Promise<Knex.Transaction> | undefined;
   #failure: Error | undefined;
 
@@ -130,6 +131,11 @@ export class UnitOfWork {
     return !this.needsLocks;
   }
 
+  /** For what is told of what the request did: once it is done for good, and not where it is undone. */
+  onCommitted(callback: () => void): void {
+    this.#committed.push(callback);
+  }
+
   onEnd(callback: () => void): void {
     this.#finally.push(callback);
   }
@@ -138,10 +144,10 @@ export class UnitOfWork {
   async commit(): Promise<void> {
     this.#refuseAfterFailure();
     const transaction = await this.#transaction;
-    if (!transaction) return;
-    await transaction.commit();
+    await transaction?.commit();
     // knex resolves `commit` also when COMMIT failed, and tells so here alone.
-    await transaction.executionPromise;
+    await transaction?.executionPromise;
+    for (const callback of this.#committed) callback();
   }
 
   /**
