@@ -2,6 +2,8 @@ import type { TargetDescription } from './fixtures.ts';
 
 /** Of the server of documents: the target, and which URLs to read them from. */
 export const DOCUMENTS_VARIABLE = 'BENCH_DOCUMENTS';
+/** Of Gatehouse: how many workers serve; none where it is one process. */
+export const WORKERS_VARIABLE = 'BENCH_WORKERS';
 
 /** Between the bench and the servers it starts. */
 export type ToServer = { type: 'count' } | { type: 'report' } | { type: 'stop' };

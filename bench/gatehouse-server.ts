@@ -9,13 +9,14 @@ import { systemActor } from '../src/http/actor.ts';
 import { bufferedOutput, createLogger } from '../src/lib/logger.ts';
 import { createServices } from '../src/services.ts';
 import { startGatehouse } from '../src/start.ts';
-import { orTellParent, serveParent } from './child-messages.ts';
+import { orTellParent, serveParent, WORKERS_VARIABLE } from './child-messages.ts';
 import { WEB_CLIENT_ID } from './fixtures.ts';
 import type { TargetDescription } from './fixtures.ts';
 import { freePort } from './free-port.ts';
 import { fillDatabase, grownEmail } from './growth/fill-database.ts';
 import type { Size } from './growth/fill-database.ts';
 import { provisionTenant, withPassword } from './provision.ts';
+import { serve } from './serve.ts';
 import { createStatementCounter } from './statement-counter.ts';
 
 /** Gatehouse as it is started by `npm start`, with all its jobs, after clients and people were made for it. */
@@ -24,7 +25,7 @@ const MOST_GROWN_USERS = 4096;
 
 async function start(): Promise<void> {
   const port = await freePort();
-  const config = loadConfig({
+  const environment = {
     // Everything comes from one address.
     GATEHOUSE_RATE_LIMITS: 'off',
     ...process.env,
@@ -35,10 +36,16 @@ async function start(): Promise<void> {
     HOST: '127.0.0.1',
     PORT: String(port),
     PUBLIC_URL: `http://127.0.0.1:${port}`,
-  });
+  };
+  const config = loadConfig(environment);
+  const target = await provision(config);
+  const workers = process.env[WORKERS_VARIABLE];
+  if (workers !== undefined) {
+    serveParent(target, await serve({ ...environment, GATEHOUSE_WORKERS: workers }, process.execArgv));
+    return;
+  }
   // As in production, the mode of which wants https.
   const log = createLogger({ level: config.logLevel, destination: bufferedOutput() });
-  const target = await provision(config);
   const runsJobs = process.env['BENCH_JOBS'] !== 'off';
   const running = await startGatehouse({
     config,

@@ -1,7 +1,8 @@
 import { median } from './driver.ts';
 import type { Result, StoreUse } from './measure.ts';
 
-export const SERVERS = ['bare', 'gatehouse'] as const;
+/** `workers` is Gatehouse with several of them, and takes part where it is asked for. */
+export const SERVERS = ['bare', 'gatehouse', 'workers'] as const;
 export type ServerName = (typeof SERVERS)[number];
 
 /** What a run found out about one row; a server that did not take part has no results. */
@@ -96,7 +97,7 @@ export function printStatements({ rows }: RunReport): string {
 }
 
 function linesOf({ row, rounds, storeUse }: RowReport): string[][] {
-  const { bare, gatehouse } = rounds;
+  const { bare, gatehouse, workers } = rounds;
   const base = bare && medianResult(bare);
   const ours = gatehouse && medianResult(gatehouse);
   const lines: string[][] = [];
@@ -106,6 +107,10 @@ function linesOf({ row, rounds, storeUse }: RowReport): string[][] {
       ? [fixed(storeUse.queriesPerOperation), fixed(storeUse.commitsPerOperation)]
       : ['', ''];
     lines.push([base ? '' : row, 'gatehouse', ...figures(ours, base), ...use]);
+  }
+  if (workers) {
+    const name = lines.length > 0 ? '' : row;
+    lines.push([name, 'workers', ...figures(medianResult(workers), base), '', '']);
   }
   return lines;
 }

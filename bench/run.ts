@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { workerArguments, workerEnvironment } from '../src/cluster/worker-memory.ts';
-import { DOCUMENTS_VARIABLE } from './child-messages.ts';
+import { DOCUMENTS_VARIABLE, WORKERS_VARIABLE } from './child-messages.ts';
 import { createBenchDatabase } from './bench-database.ts';
 import { countStoreUse, measure } from './measure.ts';
 import type { Server } from './measure.ts';
@@ -30,7 +30,8 @@ const USAGE = `npm run bench -- [options] [rows]
   --seconds N        measured per row, server and round (default 5)
   --warm-up N        seconds before that (default 2)
   --rounds N         interleaved rounds, of which the medians count (default 3)
-  --only SERVER      ${SERVERS.join(' or ')}, without the other
+  --only SERVER      ${SERVERS.join(' or ')}, without the others
+  --workers N        Gatehouse with N workers as well; compare what a CPU second does
   --statements       the statements of each row, below the table
   --json FILE        all rounds and the statements of each row
   --cpu-prof DIR     CPU profiles of the servers
@@ -53,6 +54,7 @@ const { values, positionals } = parseArgs({
     'warm-up': { type: 'string', default: '2' },
     rounds: { type: 'string', default: '3' },
     only: { type: 'string' },
+    workers: { type: 'string' },
     json: { type: 'string' },
     statements: { type: 'boolean', default: false },
     'cpu-prof': { type: 'string' },
@@ -69,7 +71,9 @@ else await runAndCleanUp(undo, values.start ? runStart : values.soak === undefin
 async function run(): Promise<void> {
   const { rows, unknown } = selectRows(positionals);
   if (unknown.length > 0) throw new Error(`There is no row ${unknown.join(', ')}.\n\n${USAGE}`);
-  const names = SERVERS.filter((name) => values.only === undefined || values.only === name);
+  const takesPart = (name: ServerName) =>
+    values.only === undefined ? name !== 'workers' || values.workers !== undefined : values.only === name;
+  const names = SERVERS.filter(takesPart);
   if (names.length === 0) throw new Error(`--only takes ${SERVERS.join(' or ')}`);
   const load = { seconds: positive('seconds'), warmUpSeconds: positive('warm-up') };
   const roundCount = positive('rounds');
@@ -86,7 +90,7 @@ async function run(): Promise<void> {
       // Whoever comes second may find the machine warmer, or busier.
       for (const name of round % 2 === 0 ? names : names.toReversed()) {
         const server = servers.get(name);
-        if (!server || (row.only ?? name) !== name) continue;
+        if (!server || (row.only === 'gatehouse' && name === 'bare')) continue;
         progress(`${row.name}: ${name}, round ${round + 1} of ${roundCount}`);
         (report.rounds[name] ??= []).push(await measure(row, server, load));
       }
@@ -145,7 +149,7 @@ async function start(name: ServerName): Promise<Server> {
   const starting =
     name === 'bare'
       ? startServerProcess('bare', './bare-server.ts', { cpuProfileDir })
-      : startServerProcess('gatehouse', './gatehouse-server.ts', {
+      : startServerProcess(name, './gatehouse-server.ts', {
           cpuProfileDir,
           // As a worker is started, and a server that is alone by `npm start`.
           nodeArgs: workerArguments([], process.env['NODE_OPTIONS']),
@@ -153,6 +157,7 @@ async function start(name: ServerName): Promise<Server> {
             NODE_COMPILE_CACHE: COMPILE_CACHE,
             ...workerEnvironment(process.env),
             ...(await gatehouseEnvironment()),
+            ...(name === 'workers' && { [WORKERS_VARIABLE]: String(positive('workers')) }),
           },
         });
   return whenUp(starting);
@@ -193,7 +198,7 @@ function describeRun(
   servers: ReadonlyMap<ServerName, Server>,
   run: Pick<RunReport, 'seconds' | 'warmUpSeconds' | 'roundCount' | 'rows'>,
 ): RunReport {
-  const { store, postgresPid } = servers.get('gatehouse')?.target ?? {};
+  const { store, postgresPid } = (servers.get('gatehouse') ?? servers.get('workers'))?.target ?? {};
   const withStore = postgresPid
     ? 'the server process and, for Gatehouse, of all processes of its PostgreSQL server'
     : 'the server process alone: PostgreSQL does not run here as processes that can be read';
@@ -208,7 +213,7 @@ function describeRun(
   };
 }
 
-function positive(option: 'seconds' | 'warm-up' | 'rounds' | 'soak'): number {
+function positive(option: 'seconds' | 'warm-up' | 'rounds' | 'soak' | 'workers'): number {
   const value = Number(values[option]);
   if (!(value > 0)) throw new Error(`--${option} takes a number above 0`);
   return value;

@@ -7,6 +7,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readAnswer } from '../../bench/answer.ts';
+import { WORKERS_VARIABLE } from '../../bench/child-messages.ts';
 import { openConnection } from '../../bench/connection.ts';
 import { createCookieJar } from '../../bench/cookie-jar.ts';
 import { cpuSecondsOf } from '../../bench/cpu-time.ts';
@@ -297,7 +298,11 @@ describe('bench meters', () => {
       rows: [
         {
           row: 'sign-in',
-          rounds: { bare: [result], gatehouse: [{ ...result, opsPerSecond: 90, opsPerCpuSecond: 100 }] },
+          rounds: {
+            bare: [result],
+            gatehouse: [{ ...result, opsPerSecond: 90, opsPerCpuSecond: 100 }],
+            workers: [{ ...result, opsPerSecond: 110, opsPerCpuSecond: 80 }],
+          },
           storeUse: { queriesPerOperation: 3, commitsPerOperation: 1, statements: {} },
           hashesPerSecond: [100],
         },
@@ -306,6 +311,7 @@ describe('bench meters', () => {
 
     assert.match(report, /sign-in +bare +200 +1\.0 /);
     assert.match(report, /gatehouse +90\.0 +0\.45 .* 100 +0\.25 .* 3\.0 +1\.0$/m);
+    assert.match(report, /workers +110 +0\.55 .* 80\.0 +0\.20 /);
     assert.match(report, /reaches 0\.90 of it/);
   });
 
@@ -414,19 +420,27 @@ describe('bench rows', () => {
     );
   }).timeout(60_000);
 
-  it('all work against Gatehouse, which leaves nothing running', async () => {
-    const database = await migratedDatabase();
-    const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-bench-test-'));
-    const env = { DATABASE_URL: database.url, GATEHOUSE_DATA_DIR: dataDir, LOG_LEVEL: 'silent' };
+  for (const workers of [undefined, '2']) {
+    const servers = workers === undefined ? 'Gatehouse' : 'several workers';
+    it(`all work against ${servers}, which leave nothing running`, async () => {
+      const database = await migratedDatabase();
+      const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-bench-test-'));
+      const env = {
+        DATABASE_URL: database.url,
+        GATEHOUSE_DATA_DIR: dataDir,
+        LOG_LEVEL: 'silent',
+        ...(workers !== undefined && { [WORKERS_VARIABLE]: workers }),
+      };
 
-    const server = await startServerProcess('gatehouse', './gatehouse-server.ts', { env });
-    await runAllAndStop(server);
+      const server = await startServerProcess('gatehouse', './gatehouse-server.ts', { env });
+      await runAllAndStop(server);
 
-    const { rows } = await database.db.raw(
-      "SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'gatehouse'",
-    );
-    await database.drop();
-    rmSync(dataDir, { recursive: true });
-    assert.equal(rows[0].count, 0);
-  }).timeout(60_000);
+      const { rows } = await database.db.raw(
+        "SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'gatehouse'",
+      );
+      await database.drop();
+      rmSync(dataDir, { recursive: true });
+      assert.equal(rows[0].count, 0);
+    }).timeout(60_000);
+  }
 });
