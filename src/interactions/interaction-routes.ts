@@ -29,6 +29,7 @@ import type { MailedScreen } from './mailed-state.ts';
 import { addMailedRoutes } from './mailed-routes.ts';
 import type { MailedDeps } from './mailed-steps.ts';
 import { addOwnPasswordRoutes } from './own-password-routes.ts';
+import type { OnAdmitted } from './own-password-routes.ts';
 import { addProfileRoutes, showProfile } from './profile-step.ts';
 import type { ProfileDeps } from './profile-step.ts';
 import { renderScreen } from './render-screen.ts';
@@ -86,6 +87,16 @@ export function interactionRoutes(deps: InteractionDeps) {
       if (!(err instanceof errors.SessionNotFound)) throw err;
       await restartInteraction(ctx, String(ctx['params'].uid), deps);
     }
+  };
+
+  /**
+   * For what takes a seat among those who sign in. By then the form has come and was checked: whoever sends one
+   * slowly would keep the seat from everybody else.
+   */
+  const onAdmitted: OnAdmitted = (schema, handler) => async (ctx) => {
+    const form = await parseForm(ctx, schema);
+    csrf.check(ctx, String(ctx['params'].uid), form.csrf);
+    await admitSignIn(() => on((_ctx, interaction) => handler(ctx, interaction, form))(ctx));
   };
 
   const show = (
@@ -151,10 +162,7 @@ export function interactionRoutes(deps: InteractionDeps) {
 
   router.post(
     '/password',
-    (_ctx, next) => admitSignIn(next),
-    on(async (ctx, interaction) => {
-      const form = await parseForm(ctx, passwordForm);
-      csrf.check(ctx, interaction.interaction.uid, form.csrf);
+    onAdmitted(passwordForm, async (ctx, interaction, form) => {
       const email = startingEmail(interaction.state, interaction.situation);
       if (email === undefined) throw fail('wrong_step');
 
@@ -212,7 +220,7 @@ export function interactionRoutes(deps: InteractionDeps) {
     }),
   );
 
-  addOwnPasswordRoutes(router, { ...deps, on, proceed });
+  addOwnPasswordRoutes(router, { ...deps, on, onAdmitted, proceed });
   addProfileRoutes(router, { ...deps, on });
   if (deps.mailed) {
     const render = { ...deps, pages: deps.mailedPages };

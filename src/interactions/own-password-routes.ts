@@ -1,6 +1,5 @@
 import type Router from '@koa/router';
 import { z } from 'zod';
-import { parseForm } from '../http/body.ts';
 import type { Csrf } from '../http/csrf.ts';
 import type { Actor } from '../http/actor.ts';
 import { anonymousActor } from '../http/request-state.ts';
@@ -10,7 +9,6 @@ import type { Clock } from '../lib/clock.ts';
 import { AppError, defineErrors } from '../lib/errors.ts';
 import type { TenantRequestContext, TenantState } from '../oidc/tenant-state.ts';
 import type { PasswordRules } from '../users/password-policy.ts';
-import type { SignInAdmission } from '../users/sign-in-admission.ts';
 import type { TemporaryPasswords } from '../users/temporary-passwords.ts';
 import { pathOf } from './dispatch.ts';
 import type { InteractionContext } from './interaction-context.ts';
@@ -28,13 +26,22 @@ export interface OwnPasswordDeps {
   mailedPages: MailedPages;
   passwordRules: PasswordRules;
   temporaryPasswords: TemporaryPasswords;
-  admitSignIn: SignInAdmission;
   now: Clock;
   on: (
     handler: (ctx: TenantRequestContext, interaction: InteractionContext) => Promise<void>,
   ) => (ctx: TenantRequestContext) => Promise<void>;
+  onAdmitted: OnAdmitted;
   proceed: (ctx: TenantRequestContext, of: InteractionContext, outcome: StepOutcome) => Promise<void>;
 }
+
+export type OnAdmitted = <Schema extends z.ZodType<{ csrf: string }>>(
+  schema: Schema,
+  handler: (
+    ctx: TenantRequestContext,
+    interaction: InteractionContext,
+    form: z.output<Schema>,
+  ) => Promise<void>,
+) => (ctx: TenantRequestContext) => Promise<void>;
 
 const PROVED_MS = minutes(15);
 const STEP = 'own_password';
@@ -45,7 +52,7 @@ const fail = defineErrors('interaction', {
 });
 
 export function addOwnPasswordRoutes(router: Router<TenantState>, deps: OwnPasswordDeps): void {
-  const { csrf, mailedPages, passwordRules, temporaryPasswords, admitSignIn, now, on, proceed } = deps;
+  const { csrf, mailedPages, passwordRules, temporaryPasswords, now, on, onAdmitted, proceed } = deps;
 
   router.get(
     pathOf(STEP, ''),
@@ -74,10 +81,7 @@ export function addOwnPasswordRoutes(router: Router<TenantState>, deps: OwnPassw
 
   router.post(
     pathOf(STEP, ''),
-    (_ctx, next) => admitSignIn(next),
-    on(async (ctx, interaction) => {
-      const answer = await parseForm(ctx, form);
-      csrf.check(ctx, interaction.interaction.uid, answer.csrf);
+    onAdmitted(form, async (ctx, interaction, answer) => {
       if (!interaction.state.temporary) throw fail('wrong_step');
       const actor = anonymousActor(ctx, interaction.tenantProvider.tenant.id);
       await proceed(ctx, interaction, await choose(interaction.state, answer.password, actor));

@@ -55,6 +55,7 @@ export function createSignInAdmission({
         return work();
       });
     } catch (err) {
+      admitted();
       if (!(err instanceof NoTurnError)) throw err;
       admitted();
       signIns.record({ outcome: 'busy' });
