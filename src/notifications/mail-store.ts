@@ -94,14 +94,15 @@ export function dataPlace(id: string): string {
 
 /**
  * Claims mails that are due, of all tenants: until the claim ends nobody else takes them, and whoever is
- * gone by then has not sent them, as far as anybody knows.
+ * gone by then has not sent them, as far as anybody knows. The time is the statement's: an index cannot be asked
+ * for what lies before a clock that goes on.
  */
 export async function claimDueMails(db: Db, limit: number, claimSeconds: number): Promise<DueMail[]> {
   const { rows } = await db.raw<{ rows: DueMailRow[] }>(
     `UPDATE mails SET status = 'sending', attempts = attempts + 1, updated_at = now(),
        next_attempt_at = clock_timestamp() + make_interval(secs => ?)
       WHERE id = ANY (ARRAY (
-        SELECT id FROM mails WHERE status IN ('queued', 'sending') AND next_attempt_at <= clock_timestamp()
+        SELECT id FROM mails WHERE status IN ('queued', 'sending') AND next_attempt_at <= statement_timestamp()
          ORDER BY next_attempt_at LIMIT ? FOR UPDATE SKIP LOCKED))
       RETURNING id, tenant_id, recipient, template, locale, data_sealed, attempts`,
     [claimSeconds, limit],

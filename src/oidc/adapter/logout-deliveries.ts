@@ -70,8 +70,8 @@ export async function takeDueLogouts(
   const { rows } = await db.raw<{ rows: DeliveryRow[] }>(
     `UPDATE logout_deliveries
         SET attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => ?::float8), updated_at = now()
-      WHERE id IN (SELECT id FROM logout_deliveries WHERE next_attempt_at <= now()
-                    ORDER BY next_attempt_at LIMIT ? FOR UPDATE SKIP LOCKED)
+      WHERE id = ANY (ARRAY (SELECT id FROM logout_deliveries WHERE next_attempt_at <= now()
+                              ORDER BY next_attempt_at LIMIT ? FOR UPDATE SKIP LOCKED))
       RETURNING id, tenant_id, client_id, account_id, sid, attempts`,
     [attemptSeconds, limit],
   );
