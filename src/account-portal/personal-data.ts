@@ -102,7 +102,8 @@ export const PERSONAL_TABLES: readonly PersonalTable[] = [
   },
   {
     table: 'mails',
-    where: 'tenant_id = ? AND recipient = ?',
+    // As it was typed, which need not be as the account has it.
+    where: 'tenant_id = ? AND lower(recipient) = lower(?)',
     bindings: ['tenantId', 'email'],
     key: 'id',
     columns: ['recipient', 'template', 'locale', 'status', 'sent_at', 'created_at'],
