@@ -12,6 +12,8 @@ import type { SmtpSink } from './smtp-sink.ts';
 export interface Postbox {
   /** One of its own: the delivery takes whatever is due, of every tenant. */
   db: Knex;
+  /** Of the database. */
+  url: string;
   sink: SmtpSink;
   env: Record<string, string>;
   close(): Promise<void>;
@@ -22,6 +24,7 @@ export async function startPostbox(): Promise<Postbox> {
   const sink = await startSmtpSink();
   return {
     db: own.db,
+    url: own.url,
     sink,
     env: { SMTP_URL: sink.url },
     async close() {
