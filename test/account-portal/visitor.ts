@@ -8,7 +8,7 @@ import type { Page } from '../support/user-agent.ts';
 /** Somebody with an account, at the portal in a browser without a screen. */
 
 export async function visitorOf(
-  app: TestApp,
+  app: Pick<TestApp, 'services' | 'db'>,
   tenant: TestTenant,
   { agent = createUserAgent(), emailVerified = true, claims = {} } = {},
 ) {
