@@ -81,6 +81,7 @@ describe('a server that starts amid a crowd', function () {
 
     const periods = Math.ceil((performance.now() - startedAt) / SHORTEST_KEPT_MS);
     assert.deepEqual(tally(answers), [
+      'account portal: 200 page',
       'authorize: 303',
       'client credentials: 200',
       'discovery: 200',
@@ -89,7 +90,9 @@ describe('a server that starts amid a crowd', function () {
       'liveness: 200',
       'push a request: 201',
       'refresh: 200',
+      'sign in over the API: 200',
       'userinfo: 200',
+      'validate: 200',
     ]);
     const clients = await sent('find-client');
     assert.ok(clients >= APPS && clients <= APPS * (periods + 1), `clients were read ${clients} times`);
