@@ -2,9 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Answer } from './answers.ts';
 import { createBalancer } from './balancer.ts';
 import type { ClientJob, ToClients } from './client-process.ts';
-import { jsonOf } from './http-client.ts';
-import type { Outcome } from './http-client.ts';
 import type { RepeatedRequest } from './requests.ts';
+import { sendRepeated } from './send-repeated.ts';
 
 /** Clients in a process of their own (client-process.ts). */
 const stop = new AbortController();
@@ -20,17 +19,7 @@ async function work(job: ClientJob): Promise<Answer[]> {
   const answers: Answer[] = [];
   const { pace, requests } = job;
 
-  async function send(repeated: RepeatedRequest): Promise<Answer> {
-    const { what, rotates, redeem, ...request } = repeated;
-    const outcome = await balancer.send(request);
-    const answer = { what, outcome };
-    answers.push(answer);
-    const { refresh_token: refresh } = jsonOf(outcome);
-    if (rotates && typeof refresh === 'string') repeated.form = { ...repeated.form, refresh_token: refresh };
-    const code = redeem && codeOf(outcome);
-    if (code) await send({ ...redeem, form: { ...redeem.form, code } });
-    return answer;
-  }
+  const send = (repeated: RepeatedRequest) => sendRepeated(balancer, repeated, answers);
 
   async function insist(request: RepeatedRequest, mostTries: number): Promise<void> {
     for (let tries = 0; tries < mostTries; tries += 1) {
@@ -55,9 +44,4 @@ async function work(job: ClientJob): Promise<Answer[]> {
   else await Promise.all(requests.map((request) => insist(request, pace.mostTries)));
   balancer.close();
   return answers;
-}
-
-function codeOf(outcome: Outcome): string | null {
-  const location = outcome.kind === 'answered' && outcome.headers.location;
-  return location ? new URL(location).searchParams.get('code') : null;
 }
