@@ -5,10 +5,13 @@ import { makePlan } from './history/plan.ts';
 import type { FaultKind } from './history/plan.ts';
 import type { HistoryRecord } from './history/record.ts';
 import { runPlan } from './history/run-plan.ts';
+import { slowerThan, withoutRetryAfter } from './support/answers.ts';
+import type { Answer } from './support/answers.ts';
 import { inForm, seed } from './support/form.ts';
 import { halfDone } from './support/half-done.ts';
 import { startInstallation } from './support/installation.ts';
 import type { Installation } from './support/installation.ts';
+import { LONGEST_ANSWER_MS } from './support/outage.ts';
 
 const promises = { graceMs: 10_000 };
 const RESTARTS = inForm({ short: 2, long: 10 });
@@ -34,12 +37,21 @@ describe('a database that crashes and starts again', function () {
   });
   after(() => installation.close());
 
-  it('keeps every grant, rotation and revocation that was acknowledged, and is back within 5 s', async () => {
+  it('keeps every grant, rotation and revocation that was acknowledged, answers within 3 s, and is back within 5 s', async () => {
     const faults = Array.from({ length: RESTARTS }, (): FaultKind => 'crash-database');
     const plan = makePlan({ seed, operations: OPERATIONS, faults, mix: MIX });
 
+    const answers: Answer[] = [];
+    installation.balancer.watch((answer) => answers.push(answer));
+
     const { tenantId, records } = await runPlan(installation, plan);
 
+    assert.deepEqual(slowerThan(answers, LONGEST_ANSWER_MS), []);
+    assert.deepEqual(withoutRetryAfter(answers), []);
+    assert.ok(
+      answers.some(({ outcome }) => outcome.kind === 'answered' && outcome.status === 503),
+      'nobody noticed',
+    );
     const restarts = records.filter(({ kind }) => kind === 'fault');
     assert.equal(restarts.length, RESTARTS);
     const [violation] = checkHistory(records, promises);

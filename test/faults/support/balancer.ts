@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Answer } from './answers.ts';
 import { createHttpClient } from './http-client.ts';
 import type { HttpRequest, Outcome } from './http-client.ts';
 import { isReady } from './server-process.ts';
@@ -17,6 +18,8 @@ export interface Balancer {
   send(request: HttpRequest, first?: number): Promise<Outcome>;
   /** For user agents. @throws {RequestFailed} unless there is an answer */
   fetch(url: string, init: RequestInit, first?: number): Promise<Response>;
+  /** @param listener is told what became of every request from now on */
+  watch(listener: (answer: Answer) => void): void;
   close(): void;
 }
 
@@ -42,6 +45,7 @@ export function createBalancer({
 }): Balancer {
   const http = createHttpClient({ timeoutMs });
   const going = new Set<string>();
+  const listeners: ((answer: Answer) => void)[] = [];
   let turn = 0;
   let isClosed = false;
 
@@ -65,12 +69,15 @@ export function createBalancer({
       if (outcome.kind === 'answered' && outcome.headers.connection === 'close') void passOver(url);
       break;
     }
-    return outcome ?? { kind: 'refused', milliseconds: 0 };
+    const result: Outcome = outcome ?? { kind: 'refused', milliseconds: 0 };
+    for (const listener of listeners) listener({ what: new URL(request.url).pathname, outcome: result });
+    return result;
   }
 
   return {
     send,
     fetch: fetchBy(send),
+    watch: (listener) => void listeners.push(listener),
     close() {
       isClosed = true;
       http.close();
