@@ -173,7 +173,9 @@ export async function startTcpProxy(target: Upstream): Promise<TcpProxy> {
     },
     cut,
     refuse: stopListening,
-    accept: () => listen(port),
+    async accept() {
+      if (!server.listening) await listen(port);
+    },
     delay(milliseconds) {
       delayMs = milliseconds;
     },
