@@ -13,6 +13,8 @@ export interface RateLimit {
   /** In the response headers, metrics and logs. */
   name: string;
   perMinute: number;
+  /** Whose counters they are; absent where they are those of the installation. */
+  tenantId?: string;
 }
 
 export interface RateDecision {
@@ -29,19 +31,37 @@ export interface SharedCounters {
    * Adds to counters that begin at 0 and are forgotten after a few minutes.
    * @returns the sums in the same order; undefined when it cannot count now
    */
-  add(amounts: readonly { key: string; amount: number }[]): Promise<readonly number[] | undefined>;
+  add(amounts: readonly SharedAmount[]): Promise<readonly number[] | undefined>;
+}
+
+export interface SharedAmount {
+  tenantId?: string | undefined;
+  /** Unique, also over all tenants. */
+  key: string;
+  amount: number;
 }
 
 interface Counter {
   key: string;
+  tenantId: string | undefined;
   minute: number;
   /** As far as known, over all processes. */
   counted: number;
+  /** In this process. */
+  own: number;
   underWay: number;
-  unshared: number;
   hasRefused: boolean;
   /** Counts whoever came when the counters were used up. */
   isBucket: boolean;
+  /** What each store has been told; absent as long as that is nothing. */
+  told?: Map<SharedCounters, Told>;
+}
+
+interface Told {
+  /** Of `own`. */
+  amount: number;
+  /** That of all processes, as the store said last. */
+  sum: number;
 }
 
 const WINDOW_MS = 60_000;
@@ -78,55 +98,85 @@ export function createRateLimiter({
   let minute = 0;
   let unshared = new Set<Counter>();
   let timer: NodeJS.Timeout | undefined;
+  /** The store that counted last. */
+  let current: SharedCounters | undefined;
 
-  function counterOf({ name }: RateLimit, who: string): Counter {
-    const current = Math.floor(now() / WINDOW_MS);
-    if (current !== minute) {
+  function counterOf({ name, tenantId }: RateLimit, who: string): Counter {
+    const thisMinute = Math.floor(now() / WINDOW_MS);
+    if (thisMinute !== minute) {
       // The minutes of the clock, so that all processes mean the same one and old counters go at once.
-      minute = current;
+      minute = thisMinute;
       counters.clear();
       buckets.clear();
     }
-    const key = `${name} ${who}`;
+    const key = tenantId === undefined ? `${name} ${who}` : `${name} ${tenantId} ${who}`;
     const known = counters.get(key);
     if (known) return known;
-    if (counters.size < MOST_COUNTERS) return newCounter(counters, key, false);
-    const bucket = `${name} ${sha256(`${bucketSecret}${who}`).readUInt32BE() % SHARED_BUCKETS}`;
-    return buckets.get(bucket) ?? newCounter(buckets, bucket, true);
+    if (counters.size < MOST_COUNTERS) return newCounter(counters, key, { tenantId, isBucket: false });
+    const bucket = `${name} ${sha256(`${bucketSecret}${key}`).readUInt32BE() % SHARED_BUCKETS}`;
+    return buckets.get(bucket) ?? newCounter(buckets, bucket, { tenantId: undefined, isBucket: true });
   }
 
-  function newCounter(among: Map<string, Counter>, key: string, isBucket: boolean): Counter {
-    const counter = { key, minute, counted: 0, underWay: 0, unshared: 0, hasRefused: false, isBucket };
+  function newCounter(
+    among: Map<string, Counter>,
+    key: string,
+    kind: Pick<Counter, 'tenantId' | 'isBucket'>,
+  ): Counter {
+    const counter = { key, minute, counted: 0, own: 0, underWay: 0, hasRefused: false, ...kind };
     among.set(key, counter);
     return counter;
   }
 
   async function share(): Promise<void> {
-    const batch = [...unshared].slice(0, MOST_SHARED_AT_ONCE).filter((counter) => counter.minute === minute);
-    unshared = new Set([...unshared].slice(MOST_SHARED_AT_ONCE));
-    const amounts = batch.map((counter) => counter.unshared);
-    for (const counter of batch) counter.unshared = 0;
-    const sums = await sumUp(
-      batch.map(({ key }, index) => ({ key: `${key} ${minute}`, amount: amounts[index] ?? 0 })),
-    );
-
-    for (const [index, counter] of batch.entries()) {
-      // Of a store that has forgotten, the sum is too small.
-      if (sums) counter.counted = Math.max(counter.counted, (sums[index] ?? 0) + counter.unshared);
-      else counter.unshared += amounts[index] ?? 0;
+    const waiting = [...unshared].filter((counter) => counter.minute === minute);
+    const batch = waiting.slice(0, MOST_SHARED_AT_ONCE);
+    unshared = new Set(waiting.slice(MOST_SHARED_AT_ONCE));
+    if (batch.length === 0) return;
+    for (const store of stores) {
+      if (!(await shareOver(store, batch))) continue;
+      if (store !== current) catchUp(store);
+      current = store;
+      return;
     }
+    current = undefined;
   }
 
-  async function sumUp(amounts: Parameters<SharedCounters['add']>[0]) {
-    if (amounts.length === 0) return undefined;
-    for (const store of stores) {
-      const sums = await store.add(amounts).catch((err: unknown) => {
+  /** What other stores were told before, this one is told as well, also of those who have stopped. */
+  function catchUp(store: SharedCounters): void {
+    for (const counter of counters.values())
+      if (counter.told && (counter.told.get(store)?.amount ?? 0) < counter.own) unshared.add(counter);
+  }
+
+  /** Brings a store up to what this process has counted. @returns whether it could count */
+  async function shareOver(store: SharedCounters, batch: readonly Counter[]): Promise<boolean> {
+    const before = batch.map(({ told }) => told?.get(store) ?? { amount: 0, sum: 0 });
+    const amounts = batch.map(({ own }, index) => own - (before[index]?.amount ?? 0));
+    const sums = await store
+      .add(
+        batch.map(({ key, tenantId }, index) => ({
+          tenantId,
+          key: `${key} ${minute}`,
+          amount: amounts[index] ?? 0,
+        })),
+      )
+      .catch((err: unknown) => {
         log.debug({ err }, 'rate counters could not be shared');
         return undefined;
       });
-      if (sums) return sums;
+
+    for (const [index, counter] of batch.entries()) {
+      counter.told ??= new Map();
+      if (!sums) continue;
+      const amount = amounts[index] ?? 0;
+      const sum = sums[index] ?? 0;
+      const { amount: toldBefore, sum: sumBefore } = before[index] ?? { amount: 0, sum: 0 };
+      // Less than it was: the store has forgotten what it was told, and is told again.
+      const hasForgotten = sum < sumBefore + amount;
+      counter.told.set(store, { amount: hasForgotten ? amount : toldBefore + amount, sum });
+      if (hasForgotten && toldBefore > 0) unshared.add(counter);
+      counter.counted = Math.max(counter.counted, sum + counter.own - toldBefore - amount);
     }
-    return undefined;
+    return sums !== undefined;
   }
 
   function shareSoon(): void {
@@ -169,7 +219,7 @@ export function createRateLimiter({
       counter.underWay = Math.max(0, counter.underWay - 1);
       if (!counts) return;
       counter.counted += 1;
-      counter.unshared += 1;
+      counter.own += 1;
       if (counter.isBucket || stores.length === 0) return;
       if (counter.counted < limit.perMinute * NOTICEABLE) return;
       unshared.add(counter);

@@ -32,8 +32,8 @@ interface Attempt {
   ip: string | undefined;
 }
 
-const clientOf = ({ tenantId, clientId }: Attempt): string => `${tenantId} ${clientId}`;
-const placeOf = (attempt: Attempt): string => `${clientOf(attempt)} ${networkOf(attempt.ip ?? '')}`;
+const placeOf = ({ clientId, ip }: Attempt): string => `${clientId} ${networkOf(ip ?? '')}`;
+const homeOf = (attempt: Attempt): string => `${attempt.tenantId} ${placeOf(attempt)}`;
 
 const KNOWN_MS = 3_600_000;
 const MOST_KNOWN = 10_000;
@@ -50,7 +50,7 @@ export function createClientLimits({
   const ofClient = { name: 'client', perMinute: limits?.client ?? 0 };
   const ofNetwork = { name: 'client-network', perMinute: limits?.clientNetwork ?? 0 };
 
-  const countsNothing = (attempt: Attempt): boolean => limits === undefined || known.has(placeOf(attempt));
+  const countsNothing = (attempt: Attempt): boolean => limits === undefined || known.has(homeOf(attempt));
 
   /** @throws an error of the engine with 429 */
   function enter(limit: RateLimit, who: string): void {
@@ -68,11 +68,12 @@ export function createClientLimits({
    */
   function enterUnproved(attempt: Attempt): (outcome: 'proved' | 'failed' | 'neither') => void {
     if (countsNothing(attempt)) return () => {};
-    const client = clientOf(attempt);
-    enter(ofClient, client);
+    const { tenantId, clientId } = attempt;
+    const limit = { ...ofClient, tenantId };
+    enter(limit, clientId);
     return (outcome) => {
-      limiter.leave(ofClient, client, outcome === 'failed');
-      if (outcome === 'proved') known.set(placeOf(attempt), true);
+      limiter.leave(limit, clientId, outcome === 'failed');
+      if (outcome === 'proved') known.set(homeOf(attempt), true);
     };
   }
 
@@ -83,9 +84,10 @@ export function createClientLimits({
    */
   function enterNamed(attempt: Attempt): (isRefused: boolean) => void {
     if (limits === undefined) return () => {};
+    const limit = { ...ofNetwork, tenantId: attempt.tenantId };
     const place = placeOf(attempt);
-    enter(ofNetwork, place);
-    return (isRefused) => limiter.leave(ofNetwork, place, isRefused);
+    enter(limit, place);
+    return (isRefused) => limiter.leave(limit, place, isRefused);
   }
 
   return {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as pause } from 'node:timers/promises';
 import { databaseCounters } from '../../src/db/rate-counters.ts';
 import { createRateLimiter } from '../../src/http/rate-limiter.ts';
 import type { RateLimiter, SharedCounters } from '../../src/http/rate-limiter.ts';
@@ -6,8 +7,10 @@ import { newId } from '../../src/lib/ids.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { redisCounters } from '../../src/redis/redis-counters.ts';
 import { createRedis } from '../../src/redis/redis.ts';
+import type { Redis } from '../../src/redis/redis.ts';
 import { testDb } from '../support/database.ts';
 import { ready, startRedisServer } from '../support/redis-server.ts';
+import type { RedisServer } from '../support/redis-server.ts';
 
 const log = createLogger({ level: 'silent' });
 
@@ -175,6 +178,79 @@ describe('a rate limiter', () => {
 
     assert.equal(together, 5);
     assert.equal(before + take(limiter, 50), 20);
+  });
+
+  describe('with a Redis', () => {
+    let server: RedisServer;
+    let redis: Redis;
+
+    beforeEach(async () => {
+      server = await startRedisServer();
+      redis = createRedis({ url: server.url, log });
+      await ready(redis);
+    });
+    afterEach(async () => {
+      redis.close();
+      await server.stop();
+    });
+
+    /** Waits until a store knows of so many. */
+    async function untilTold(store: SharedCounters, who: string, count: number): Promise<void> {
+      const key = `pages ${who} ${Math.floor(time / 60_000)}`;
+      while ((await store.add([{ key, amount: 0 }]))?.[0] !== count) await pause(20);
+    }
+
+    it('that is gone, tells PostgreSQL all it has counted, also of who has stopped, once', async () => {
+      const database = databaseCounters(await testDb());
+      const [one, two] = [redis, redis].map(() => limiterOn(redisCounters(redis), database));
+      const [loud, quiet] = [newId(), newId()];
+      if (!one || !two) return assert.fail();
+      take(one, 9, loud);
+      take(one, 12, quiet);
+      take(two, 6, loud);
+      await untilTold(redisCounters(redis), loud, 15);
+      await untilTold(redisCounters(redis), quiet, 12);
+      await server.kill();
+
+      take(one, 1, loud);
+      take(two, 1, loud);
+      await untilTold(database, loud, 17);
+      await untilTold(database, quiet, 12);
+      const newcomer = limiterOn(database);
+      take(newcomer, 1, loud);
+      await untilTold(database, loud, 18);
+
+      while (take(newcomer, 1, loud) === 1);
+      await untilTold(database, loud, 20);
+    });
+
+    it('that has forgotten, tells it again', async () => {
+      const limiter = limiterOn(redisCounters(redis));
+      take(limiter, 10);
+      await untilTold(redisCounters(redis), 'a', 10);
+      await server.flush();
+
+      take(limiter, 1);
+
+      await untilTold(redisCounters(redis), 'a', 11);
+    });
+
+    it('counts for a tenant under keys of the tenant', async () => {
+      const { store, shared } = observed(redisCounters(redis));
+      const limiter = limiterOn(store);
+
+      for (const tenantId of ['one', 'two']) {
+        limiter.enter({ ...limit, tenantId }, 'a client');
+        limiter.leave({ ...limit, tenantId }, 'a client', true);
+      }
+      await shared();
+
+      const keys = (await server.command('keys', '*')) as string[];
+      assert.deepEqual(keys.map((key) => key.replace(/:[\w-]{43}$/, '')).toSorted(), [
+        'gatehouse:t:one:rate',
+        'gatehouse:t:two:rate',
+      ]);
+    });
   });
 
   it('forgets nothing when a store does', async () => {
