@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { startPrimary } from './cluster/primary.ts';
 import { sharedMemory } from './cluster/shared-memory.ts';
+import { createSiblings } from './cluster/siblings.ts';
 import { workerRole } from './cluster/worker.ts';
 import { ConfigError, loadConfig } from './config.ts';
 import type { Config } from './config.ts';
@@ -54,13 +55,23 @@ async function serve(): Promise<Running> {
   const { startGatehouse } = await import('./start.ts');
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   const served: RunningGatehouse[] = [];
-  const askPrimary = worker?.converse({ metrics: () => served[0]?.metrics?.registry.getMetricsAsJSON() });
+  const siblings = createSiblings();
+  const askPrimary = worker?.converse({
+    metrics: () => served[0]?.metrics?.registry.getMetricsAsJSON(),
+    ...siblings.topics,
+  });
   const running = await startGatehouse({
     config,
     log,
     version,
     print: (text) => process.stdout.write(text),
-    ...(worker && askPrimary ? { duties: worker.duties, sharedMemory: sharedMemory(askPrimary) } : {}),
+    ...(worker && askPrimary
+      ? {
+          duties: worker.duties,
+          sharedMemory: sharedMemory(askPrimary),
+          siblings: siblings.through(askPrimary),
+        }
+      : {}),
   });
   served.push(running);
   worker?.ready(running.port);

@@ -20,6 +20,7 @@ import { startManagementServer } from './metrics/management-server.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { createServices } from './services.ts';
 import { createTenantChanges } from './tenants/tenant-changes.ts';
+import type { Siblings } from './tenants/tenant-changes.ts';
 import { DEFAULT_TENANT_SLUG } from './tenants/tenant.ts';
 import { banner } from './banner.ts';
 import type { DemoOptions } from './demo/demo.ts';
@@ -42,6 +43,8 @@ export interface StartOptions {
   duties?: Duties;
   /** What all processes of this server see; absent where there is only one. */
   sharedMemory?: DemoOptions['sessionStore'];
+  /** The other processes of this server, likewise. */
+  siblings?: Siblings;
 }
 
 /** What one of several processes on a machine does for all of them; one that is alone does it all. */
@@ -62,6 +65,7 @@ export async function startGatehouse({
   print,
   duties = ALL,
   sharedMemory,
+  siblings,
 }: StartOptions): Promise<RunningGatehouse> {
   const { db, close: closeDatabase } = await openDatabase(config, log);
   const { redis, sharedCounters } = await openRedis(config, log);
@@ -80,7 +84,7 @@ export async function startGatehouse({
       if (applied.length > 0) log.info({ applied }, 'migrations applied');
     }
 
-    const changes = createTenantChanges({ redis });
+    const changes = createTenantChanges({ redis, siblings });
     const services = createServices({ config, db, log, tenantChanged: (id) => changes.announce(id) });
     if (config.management) {
       const { createMetrics } = await import('./metrics/metrics.ts');

@@ -10,6 +10,7 @@ import type { Handoffs } from './handoffs.ts';
 import { converse } from './messages.ts';
 import type { Topics, ToPrimary, ToWorker } from './messages.ts';
 import { createSharedMemory } from './shared-memory.ts';
+import { passOnToSiblings } from './siblings.ts';
 import { createSupervisor } from './supervisor.ts';
 import type { WorkerHandle } from './supervisor.ts';
 import { workerArguments, workerEnvironment } from './worker-memory.ts';
@@ -28,7 +29,7 @@ export interface Primary {
 
 interface ClusterWorker extends WorkerHandle {
   worker: Worker;
-  ask(topic: string): Promise<unknown>;
+  ask(topic: string, value?: unknown): Promise<unknown>;
 }
 
 /** How much longer than it may take to drain a worker may take to end. */
@@ -73,7 +74,8 @@ export async function startPrimary({ config, log, env }: PrimaryOptions): Promis
         .map((handle) => workers.get(handle)?.worker)
         .find((one) => one !== forked),
     );
-    const worker = handleOf(forked, { ...config, handoffs, topics: memory });
+    const siblings = passOnToSiblings(() => [...workers.values()].filter((other) => other.worker !== forked));
+    const worker = handleOf(forked, { ...config, handoffs, topics: { ...memory, ...siblings } });
     workers.set(worker, worker);
     worker.ready.then(
       () => measured.add(worker),

@@ -7,22 +7,36 @@ import { publish, subscribe } from '../redis/subscription.ts';
 
 /**
  * Word that a tenant's version was raised, so that it takes effect at once: in this process by a call, in
- * the others by a message over Redis. The versions in the database stay the truth, and everybody looks at
+ * the other workers of this machine by their primary, everywhere else by a message over Redis. The versions in the database stay the truth, and everybody looks at
  * them regularly: a message that is lost costs half a second.
  */
 const CHANNEL = sharedKey('tenant-changed');
 
-export function createTenantChanges({ redis }: { redis: Redis | undefined }) {
+/** The other processes of a server that has several. */
+export interface Siblings {
+  tell(message: string): void;
+  listen(listener: (message: string) => void): void;
+}
+
+export function createTenantChanges({
+  redis,
+  siblings,
+}: {
+  redis: Redis | undefined;
+  siblings?: Siblings | undefined;
+}) {
   const listeners: ((tenantId?: string) => void)[] = [];
   const tell = (tenantId?: string) => {
     for (const listener of listeners) listener(tenantId);
   };
+  siblings?.listen(tell);
   if (redis) subscribe(redis, CHANNEL, { onMessage: tell, onGap: () => tell() });
 
   return {
     /** To be called after the commit. */
     announce(tenantId: string): void {
       tell(tenantId);
+      siblings?.tell(tenantId);
       if (redis) void publish(redis, CHANNEL, tenantId);
     },
 

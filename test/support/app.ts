@@ -18,6 +18,7 @@ import type { Redis } from '../../src/redis/redis.ts';
 import { createServices } from '../../src/services.ts';
 import type { Services } from '../../src/services.ts';
 import { createTenantChanges } from '../../src/tenants/tenant-changes.ts';
+import type { Siblings } from '../../src/tenants/tenant-changes.ts';
 import { issuerOf } from '../../src/tenants/tenant.ts';
 import type { Tenant } from '../../src/tenants/tenant.ts';
 import { testDb } from './database.ts';
@@ -50,7 +51,13 @@ export const GOOD_PASSWORD = 'correct horse battery staple';
 const files = createPageFiles();
 
 export async function startTestApp(
-  options: { env?: Record<string, string>; db?: Knex; log?: Logger; measured?: boolean } = {},
+  options: {
+    env?: Record<string, string>;
+    db?: Knex;
+    log?: Logger;
+    measured?: boolean;
+    siblings?: Siblings;
+  } = {},
 ): Promise<TestApp> {
   const port = await freePort();
   const config = loadConfig({
@@ -67,7 +74,7 @@ export async function startTestApp(
   const log = options.log ?? createLogger({ level: config.logLevel });
   const db = options.db ?? (await testDb());
   const redis = config.redisUrl === undefined ? undefined : createRedis({ url: config.redisUrl, log });
-  const changes = createTenantChanges({ redis });
+  const changes = createTenantChanges({ redis, siblings: options.siblings });
   const services = createServices({ config, db, log, tenantChanged: (id) => changes.announce(id) });
   const metrics = options.measured
     ? createMetrics({
