@@ -3,7 +3,7 @@ import { describeGroup } from '../interactions/scope-texts.ts';
 import { apiIdentifier } from '../oidc/api-resource.ts';
 import { disconnectApp, listConnectedApps } from './connected-apps.ts';
 import { doneOf } from './done.ts';
-import { seeOther } from './portal-handlers.ts';
+import { seeOther } from '../http/see-other.ts';
 import type { SectionDeps } from './portal-routes.ts';
 
 /** Which apps have access to the account, and taking it back. */

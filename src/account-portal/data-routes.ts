@@ -6,7 +6,7 @@ import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { parseEmail } from '../users/email-address.ts';
 import { doneOf } from './done.ts';
 import type { Portal } from './portal.ts';
-import { seeOther } from './portal-handlers.ts';
+import { seeOther } from '../http/see-other.ts';
 import type { SectionDeps } from './portal-routes.ts';
 
 const fail = defineErrors('export', {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { PORTAL_CLIENT_ID } from '../oidc/extensions/portal-client.ts';
 import type { TenantDirectory } from '../oidc/tenant-directory.ts';
 import type { UserSession } from '../sessions/session.ts';
-import { seeOther } from './portal-handlers.ts';
+import { seeOther } from '../http/see-other.ts';
 import type { SectionDeps } from './portal-routes.ts';
 import { doneOf } from './done.ts';
 

@@ -3,7 +3,7 @@ import { AppError } from '../lib/errors.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { parseEmail } from '../users/email-address.ts';
 import type { Portal } from './portal.ts';
-import { seeOther } from './portal-handlers.ts';
+import { seeOther } from '../http/see-other.ts';
 import type { SectionDeps } from './portal-routes.ts';
 
 type Purpose = 'change' | 'verify';

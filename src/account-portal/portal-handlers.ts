@@ -4,6 +4,7 @@ import type { Csrf } from '../http/csrf.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { bindingOf, loadPortal, signInPath } from './portal.ts';
 import type { Portal } from './portal.ts';
+import { seeOther } from '../http/see-other.ts';
 
 /** What every page and every form of the portal goes through. */
 export interface PortalDoors {
@@ -71,10 +72,4 @@ export function portalDoors({ csrf }: { csrf: Csrf }): PortalDoors {
       };
     },
   };
-}
-
-export function seeOther(ctx: TenantRequestContext, path: string): void {
-  ctx.status = 303;
-  ctx.redirect(path);
-  ctx.body = '';
 }

@@ -4,7 +4,7 @@ import { AppError } from '../lib/errors.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { doneOf } from './done.ts';
 import type { Portal } from './portal.ts';
-import { seeOther } from './portal-handlers.ts';
+import { seeOther } from '../http/see-other.ts';
 import type { SectionDeps } from './portal-routes.ts';
 
 /** Those that people state of themselves; an empty field removes the claim. */

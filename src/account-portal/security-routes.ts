@@ -7,7 +7,7 @@ import { passwordStore } from '../users/password-store.ts';
 import { createPasswordChange } from './change-password.ts';
 import { doneOf } from './done.ts';
 import type { Portal } from './portal.ts';
-import { seeOther } from './portal-handlers.ts';
+import { seeOther } from '../http/see-other.ts';
 import type { SectionDeps } from './portal-routes.ts';
 import { presentEvent } from './present-event.ts';
 

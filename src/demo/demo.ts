@@ -14,6 +14,7 @@ import type { DemoSession } from './demo-sessions.ts';
 import type { SessionStore } from './shared-sessions.ts';
 import { SAMPLE_SCOPE, sampleApiRoutes } from './sample-api.ts';
 import { refreshTokens, signedInView } from './signed-in-view.ts';
+import { seeOther } from '../http/see-other.ts';
 
 /**
  * A real application beside the server, in development only: it signs people in, shows what the tokens
@@ -159,12 +160,6 @@ export function createDemo(options: DemoOptions): { router: Router } {
 
 function sessionOf(ctx: Context): DemoSession {
   return ctx.state['session'];
-}
-
-/** 303, so that a form's POST is followed by a GET and never repeated. */
-function seeOther(ctx: Context, url: string): void {
-  ctx.redirect(url);
-  ctx.status = 303;
 }
 
 /**

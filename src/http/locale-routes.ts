@@ -5,6 +5,7 @@ import { matchLocale } from '../i18n/negotiate.ts';
 import type { Translations } from '../i18n/translations.ts';
 import { parseForm } from './body.ts';
 import type { RequestState } from './request-state.ts';
+import { seeOther } from './see-other.ts';
 
 const form = z.object({
   locale: z.string().max(35),
@@ -29,9 +30,7 @@ export function localeRoutes({ translations, publicUrl }: { translations: Transl
         { locale: chosen, over: matchLocale(over, locales) },
         { secure: publicUrl.startsWith('https:') },
       );
-    ctx.redirect(ownPath(returnTo));
-    ctx.status = 303;
-    ctx.body = '';
+    seeOther(ctx, ownPath(returnTo));
   });
 
   return router;

@@ -36,6 +36,7 @@ import { renderScreen } from './render-screen.ts';
 import { restartInteraction } from './restart-interaction.ts';
 import { accountStep, identifierStep, passwordStep } from './sign-in-steps.ts';
 import type { StepOutcome } from './sign-in-steps.ts';
+import { seeOther } from '../http/see-other.ts';
 
 /**
  * The screens between an authorization request and its answer. A GET shows where the sign-in stands, a
@@ -266,10 +267,4 @@ async function saveState(
   // The answer came with our cookie, so nothing goes in circles.
   const answered = { ...state, restarts: 0 };
   await guarded(() => loginStateStore(db, tenant.id, sealer).save(interaction.uid, answered));
-}
-
-function seeOther(ctx: TenantRequestContext, url: string): void {
-  ctx.status = 303;
-  ctx.redirect(url);
-  ctx.body = '';
 }

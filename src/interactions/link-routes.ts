@@ -18,6 +18,7 @@ import type { PasswordRules } from '../users/password-policy.ts';
 import { savedLocales } from '../users/saved-locale.ts';
 import type { LinkEndLocals, LinkPages, OpenLinkLocals } from './link-pages.ts';
 import { initiateLoginUrl } from './restart.ts';
+import { seeOther } from '../http/see-other.ts';
 
 /**
  * `/link`: what a mail's link opens in a browser that did not ask for the mail, or where nobody asked, such as
@@ -204,10 +205,4 @@ function tenantOf(ctx: TenantRequestContext) {
 
 function mountPathOf(ctx: TenantRequestContext): string {
   return ctx.state.tenantProvider.context.mountPath;
-}
-
-function seeOther(ctx: TenantRequestContext, url: string): void {
-  ctx.status = 303;
-  ctx.redirect(url);
-  ctx.body = '';
 }

@@ -24,6 +24,7 @@ import type { MailedScreen } from './mailed-state.ts';
 import { renderMailed } from './render-mailed.ts';
 import type { MailedRender } from './render-mailed.ts';
 import type { StepOutcome } from './sign-in-steps.ts';
+import { seeOther } from '../http/see-other.ts';
 
 type Handler = (ctx: TenantRequestContext, interaction: InteractionContext) => Promise<void>;
 
@@ -197,10 +198,4 @@ function requireOffered(screen: MailedScreen, { situation, tenantProvider }: Int
 function sentOf({ state }: InteractionContext) {
   if (!state.mailed || state.mailed.isProved) throw fail('wrong_step');
   return state.mailed;
-}
-
-function seeOther(ctx: TenantRequestContext, url: string): void {
-  ctx.status = 303;
-  ctx.redirect(url);
-  ctx.body = '';
 }

@@ -16,6 +16,7 @@ import type { LoginState } from './login-state.ts';
 import type { MailedPages } from './mailed-pages.ts';
 import { toFault } from './mailed-steps.ts';
 import type { StepOutcome } from './sign-in-steps.ts';
+import { seeOther } from '../http/see-other.ts';
 
 /**
  * The screen after a temporary password: the person chooses their own before the sign-in is complete. What was
@@ -58,9 +59,7 @@ export function addOwnPasswordRoutes(router: Router<TenantState>, deps: OwnPassw
     pathOf(STEP, ''),
     on(async (ctx, { interaction, basePath, app, state, tenantProvider }) => {
       if (!state.temporary) {
-        ctx.status = 303;
-        ctx.redirect(basePath);
-        ctx.body = '';
+        seeOther(ctx, basePath);
         return;
       }
       allowFormAction(ctx, String(interaction.params['redirect_uri']));

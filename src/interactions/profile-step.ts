@@ -15,6 +15,7 @@ import type { InteractionContext } from './interaction-context.ts';
 import type { MailedPages } from './mailed-pages.ts';
 import type { MailedError } from './mailed-state.ts';
 import { toFault } from './mailed-steps.ts';
+import { seeOther } from '../http/see-other.ts';
 
 /**
  * What the profile lacks of the tenant's `profileFields`, asked for after the sign-in (progressive profile). Nobody
@@ -92,9 +93,7 @@ export function addProfileRoutes(router: Router<TenantState>, deps: ProfileRoute
       await userStore(trx, user.tenantId).noteAskedForProfile(user.id);
       return { profile: {} };
     });
-    ctx.status = 303;
-    ctx.redirect(returnTo);
-    ctx.body = '';
+    seeOther(ctx, returnTo);
   }
 }
 

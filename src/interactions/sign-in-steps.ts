@@ -10,6 +10,7 @@ import type { LoginState } from './login-state.ts';
  * One function a screen of signing in: it judges the answer and says how the state goes on. It never
  * decides what comes next.
  */
+
 /** Of what is shown again: more than any address has. */
 const MOST_TYPED = 320;
 

@@ -14,6 +14,7 @@ import type { Tenant } from '../tenants/tenant.ts';
 import type { PasswordRules } from '../users/password-policy.ts';
 import type { SetupClosedLocals, SetupPages } from './setup-pages.ts';
 import type { SetupService } from './setup-service.ts';
+import { seeOther } from '../http/see-other.ts';
 
 /** As long as the link itself at most; its own life decides. */
 const COOKIE_LIFE_MS = 30 * 60_000;
@@ -163,11 +164,6 @@ function bindingOf(token: string): string {
 /** Ours are base64url; anything else could not be put into a cookie and is no link anyway. */
 function cookieSafe(token: string): string {
   return token.replace(/[^\w-]/g, '.');
-}
-
-function seeOther(ctx: Context, path: string): void {
-  ctx.redirect(path);
-  ctx.status = 303;
 }
 
 /** A sentence for every field of the form that the error is about. */
