@@ -109,17 +109,17 @@ export function createPasswordSignIn({
         return { ...attempt, reason: 'throttled' };
       }
 
-      const { record, failure } = await decide(actor.tenantId, email, credentials).catch(
-        async (err: unknown) => {
-          if (!isBusy(err)) throw err;
-          signIns.record({ outcome: 'busy' });
-          await attempt.withdraw();
-          throw err;
-        },
-      );
+      /** Nothing was judged, or right: a database that fails for a moment must not count what people know as guesses. */
+      const giveBack = async (err: unknown): Promise<never> => {
+        if (isBusy(err)) signIns.record({ outcome: 'busy' });
+        // May fail for the same reason, which is the one to tell.
+        await attempt.withdraw().catch(() => {});
+        throw err;
+      };
+      const { record, failure } = await decide(actor.tenantId, email, credentials).catch(giveBack);
       signIns.record({ outcome: failure === undefined ? 'success' : 'failure' });
       if (record && failure === undefined) {
-        await attempt.succeeded();
+        await attempt.succeeded().catch(giveBack);
         await rehash(record, password);
         const { user, isTemporary, password: stored } = record;
         return { ok: true, user, ...(isTemporary && stored ? { temporary: proofOf(stored) } : {}) };

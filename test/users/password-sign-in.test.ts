@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Knex } from 'knex';
 import { AppError } from '../../src/lib/errors.ts';
+import { createSignInAttempts } from '../../src/attempts/sign-in-attempts.ts';
 import { createDatabase } from '../../src/db/database.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createKeyRing } from '../../src/lib/key-ring.ts';
@@ -275,6 +276,38 @@ describe('password sign-in', () => {
     await busy;
 
     assert.deepEqual(calls, ['begin', 'failed', 'begin', 'succeeded', 'begin', 'withdraw']);
+  });
+
+  it('gives an attempt back where the database fails before it is judged, or after it was right', async () => {
+    const working = newHasher();
+    const { users } = people(db, working);
+    const { id } = await users.create(operator(tenantId), { email, password: GOOD_PASSWORD });
+    const limits = { perAccount: 10, lockAfter: 100, lockSeconds: 60, perNetwork: 100 };
+    const real = createSignInAttempts({ db, limits, onClosed: async () => {} });
+    const breaking = new Error('the database is gone');
+    const failing: PasswordHasher = { ...working, verify: () => Promise.reject(breaking) };
+    const forgetful: typeof uncounted = {
+      async begin(...at) {
+        const attempt = await real.begin(...at);
+        return attempt.ok ? { ...attempt, succeeded: () => Promise.reject(breaking) } : attempt;
+      },
+    };
+    const on = (hasher: PasswordHasher, attempts: typeof uncounted) =>
+      createPasswordSignIn({ db, now: systemClock, hasher, attempts });
+    const counted = async () => {
+      const rows = await db('attempt_counters').where({ tenant_id: tenantId });
+      return rows.reduce((sum, { attempts }) => sum + attempts, 0);
+    };
+
+    for (const signIn of [on(failing, real), on(working, forgetful)]) {
+      await assert.rejects(signIn.verify(visitor(tenantId), { email, password: GOOD_PASSWORD }), breaking);
+    }
+    const afterFaults = await counted();
+    await on(working, real).verify(visitor(tenantId), { email, password: OTHER_PASSWORD });
+
+    assert.equal(afterFaults, 0);
+    assert.notEqual(await counted(), 0);
+    assert.equal((await eventsOf(db, tenantId, 'user.login_failed'))[0]?.target_id, id);
   });
 
   it('judges nothing where an attempt is refused', async () => {
