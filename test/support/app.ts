@@ -44,7 +44,7 @@ export interface TestTenant {
 }
 
 // One set for all processes of a run: replicas share their keys.
-const KEYS = process.env['TEST_GATEHOUSE_KEYS'] ?? Buffer.alloc(32, 7).toString('base64');
+export const KEYS = process.env['TEST_GATEHOUSE_KEYS'] ?? Buffer.alloc(32, 7).toString('base64');
 
 export const GOOD_PASSWORD = 'correct horse battery staple';
 

@@ -2,7 +2,7 @@ import type Provider from 'oidc-provider';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { successorWithinGrace } from '../adapter/family-adapter.ts';
 import { consumeModel, findFamily } from '../adapter/model-store.ts';
-import { guarded } from '../adapter/store-errors.ts';
+import { guarded, StoreUnavailable } from '../adapter/store-errors.ts';
 import { writeTokens } from '../adapter/token-writes.ts';
 import type { UnitOfWork } from '../adapter/unit-of-work.ts';
 import type { TenantContext } from '../provider-deps.ts';
@@ -22,6 +22,8 @@ export async function settleTokens(
   if (!consumed && pending.saves.length === 0) return;
   await guarded(async () => {
     const db = await unit.reader();
+    // Nobody was refused: the client comes back with what it has.
+    if (ctx.status >= 500) return;
     if (ctx.status >= 400) {
       // A code is used up by an attempt that fails behind its proof; a refresh token is not, or a wrong
       // parameter would cost the client its access.
@@ -48,7 +50,11 @@ async function hasOnlyExpired({ tenant }: TenantContext, unit: UnitOfWork): Prom
   return row?.consumed_at === null;
 }
 
-/** Whether the other one was the same client with the same refresh token, a moment ago: then the answer stands. */
+/**
+ * Whether the other one was the same client with the same refresh token, a moment ago: then the answer stands.
+ * @throws StoreUnavailable where the other server derived another successor, as its current key is another one: this
+ *   answer names a token that does not exist, and the client gets the one that does when it comes back
+ */
 async function isRepeat(context: TenantContext, unit: UnitOfWork): Promise<boolean> {
   const { consumed, saves } = unit.pending;
   if (consumed?.model !== 'RefreshToken') return false;
@@ -58,7 +64,10 @@ async function isRepeat(context: TenantContext, unit: UnitOfWork): Promise<boole
   const successor =
     row &&
     (await successorWithinGrace(unit, consumed.id, row, { tenantId: tenant.id, keyRing, ...settings }));
-  if (successor === undefined || !saves.some(({ id }) => id === successor)) return false;
+  if (successor === undefined) return false;
+  if (!saves.some(({ id }) => id === successor)) {
+    throw new StoreUnavailable(new Error('the refresh token was rotated under another key a moment ago'));
+  }
 
   const others = saves.filter(({ id }) => id !== successor);
   return others.length === 0 || writeTokens(db, tenant.id, { consumed: undefined, saves: others });
