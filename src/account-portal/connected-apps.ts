@@ -75,13 +75,14 @@ export async function listConnectedApps(
 }
 
 /**
- * Ends everything the app may do in the person's name, also offline, and forgets what they allowed.
+ * Ends everything the app may do in the person's name, also offline, and forgets what they allowed. That comes first:
+ * a request that builds a grant on it holds it, and then the grant is found.
  * @throws {AppError} `app.not_connected`
  */
 export async function disconnectApp(db: Db, actor: Actor & { id: string }, clientId: string): Promise<void> {
   await db.transaction(async (trx) => {
-    const hadGrants = await revokeAppAccess(trx, actor.tenantId, { userId: actor.id, clientId });
     const hadConsent = await consentStore(trx, actor.tenantId).remove(actor.id, clientId);
+    const hadGrants = await revokeAppAccess(trx, actor.tenantId, { userId: actor.id, clientId });
     if (!hadGrants && !hadConsent) throw fail('not_connected');
     await recordEvent(trx, actor, 'consent.revoked', {
       target: { type: 'client', id: clientId },

@@ -4,13 +4,23 @@ import { newId } from '../lib/ids.ts';
 import { mergeConsents } from './consent.ts';
 import type { Consent } from './consent.ts';
 
+/** Takes tenant, user, client and id. Whoever takes the consent back waits, and then ends what was built on it. */
+export const CONSENT_STANDS = `SELECT 1 FROM consents
+  WHERE tenant_id = ?::uuid AND user_id = ?::uuid AND client_id = ?::text AND id = ?::uuid FOR KEY SHARE`;
+
 export function consentStore(db: Db, tenantId: string) {
   return {
-    async find(userId: string, clientId: string): Promise<Consent | undefined> {
-      const { rows } = await prepared<Consent>(
+    /** @param options.isHeld whether it can be added to and not taken back until the transaction ends */
+    async find(
+      userId: string,
+      clientId: string,
+      { isHeld = false } = {},
+    ): Promise<(Consent & { id: string }) | undefined> {
+      const { rows } = await prepared<Consent & { id: string }>(
         db,
-        'consent_find',
-        'SELECT scopes, claims, resources FROM consents WHERE tenant_id = ? AND user_id = ? AND client_id = ?',
+        `consent_find${isHeld ? '_held' : ''}`,
+        `SELECT id, scopes, claims, resources FROM consents
+          WHERE tenant_id = ? AND user_id = ? AND client_id = ? ${isHeld ? 'FOR KEY SHARE' : ''}`,
         [tenantId, userId, clientId],
       );
       return rows[0];

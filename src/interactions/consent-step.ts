@@ -87,10 +87,11 @@ export async function allowConsent(ctx: TenantRequestContext, context: Interacti
   if (accountId === undefined || !isId(accountId)) throw new TypeError('consent without an account');
 
   return finishInteraction(ctx, context, async (trx) => {
+    // First, as whoever takes it back does.
+    const all = await consentStore(trx, tenantContext.tenant.id).add(accountId, app.id, asked);
     const grant = await grantOf(context, accountId);
     addConsent(grant, asked);
     const grantId = await grant.save();
-    const all = await consentStore(trx, tenantContext.tenant.id).add(accountId, app.id, asked);
     const actor = { ...anonymousActor(ctx, tenantContext.tenant.id), type: 'user' as const, id: accountId };
     await recordEvent(trx, actor, 'consent.granted', {
       target: { type: 'client', id: app.id },

@@ -1,7 +1,7 @@
 import type { Configuration, Grant, KoaContextWithOIDC } from 'oidc-provider';
 import { coversConsent } from '../../consents/consent.ts';
 import type { Consent } from '../../consents/consent.ts';
-import { consentStore } from '../../consents/consent-store.ts';
+import { CONSENT_STANDS, consentStore } from '../../consents/consent-store.ts';
 import { guarded } from '../adapter/store-errors.ts';
 import { currentUnitOfWork } from '../adapter/unit-of-work.ts';
 import type { TenantContext } from '../provider-deps.ts';
@@ -24,14 +24,17 @@ export function consentConfiguration({ db, tenant, directory, settings }: Tenant
       const grant = await currentGrant(ctx);
       if (grant && coversConsent(consentOf(grant), asked)) return grant;
 
-      const allowed = await allowedConsent(account.accountId, client.clientId, asked);
-      if (!allowed || !coversConsent(allowed, asked)) return grant;
+      const { accountId } = account;
+      const isAsking = !(await directory.client(client.clientId))?.firstParty;
+      const allowed = isAsking ? await allowedConsent(accountId, client.clientId) : undefined;
+      if (isAsking && !(allowed && coversConsent(allowed, asked))) return grant;
 
       const extended =
         (grant && (await lockGrant(ctx, grant))) ??
-        new ctx.oidc.provider.Grant({ accountId: account.accountId, clientId: client.clientId });
+        new ctx.oidc.provider.Grant({ accountId, clientId: client.clientId });
       addConsent(extended, asked);
       await extended.save();
+      if (allowed) whileItStands(allowed.id, accountId, client.clientId);
       session?.grantIdFor(client.clientId, extended.jti);
       return extended;
     },
@@ -67,15 +70,27 @@ export function consentConfiguration({ db, tenant, directory, settings }: Tenant
     return grant && grant.remainingTTL > settings.refreshAbsoluteSeconds ? grant : undefined;
   }
 
-  async function allowedConsent(
-    accountId: string,
-    clientId: string,
-    asked: Consent,
-  ): Promise<Consent | undefined> {
-    if ((await directory.client(clientId))?.firstParty) return asked;
+  /**
+   * A request that holds locks holds the consent as well, before any grant: the order in which somebody who
+   * disconnects the app takes both.
+   */
+  async function allowedConsent(accountId: string, clientId: string) {
     return guarded(async () => {
-      const reader = (await currentUnitOfWork()?.reader()) ?? db;
-      return consentStore(reader, tenant.id).find(accountId, clientId);
+      const unit = currentUnitOfWork();
+      const isHeld = unit?.kind === 'browser' && !unit.isOptimistic;
+      const reader = isHeld ? await unit.transaction() : ((await unit?.reader()) ?? db);
+      return consentStore(reader, tenant.id).find(accountId, clientId, { isHeld });
+    });
+  }
+
+  /** Where nothing is held: whoever took the consent back since it was read has found no grant to end with it. */
+  function whileItStands(id: string, accountId: string, clientId: string): void {
+    const unit = currentUnitOfWork();
+    if (!unit?.isOptimistic) return;
+    unit.deferred.guard('consent', {
+      name: 'consent',
+      sql: CONSENT_STANDS,
+      bindings: [tenant.id, accountId, clientId, id],
     });
   }
 }
