@@ -48,7 +48,8 @@ export function createAccountDeletions({
       { email, locale }: { email: string; locale: string },
     ): Promise<void> {
       await db.transaction(async (trx) => {
-        // The statement's time, not the transaction's: no sign-in before this one may count as one after.
+        // First, and the statement's time instead of the transaction's: no sign-in before this may count as one after.
+        await revokeAccess(trx, actor.tenantId, actor.id);
         const rows = await trx('account_deletions')
           .insert({
             user_id: actor.id,
@@ -59,7 +60,6 @@ export function createAccountDeletions({
           .onConflict('user_id')
           .ignore()
           .returning('user_id');
-        await revokeAccess(trx, actor.tenantId, actor.id);
         if (rows.length === 0) return;
         await recordEvent(trx, actor, 'user.deletion_requested', { target: { type: 'user', id: actor.id } });
         await enqueueMail?.(trx, {

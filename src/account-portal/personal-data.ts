@@ -32,7 +32,7 @@ export const PERSONAL_TABLES: readonly PersonalTable[] = [
       'lock_cause',
       'locked_until',
     ],
-    withheld: ['tenant_id', 'deleted_at'],
+    withheld: ['tenant_id', 'deleted_at', 'access_version'],
   },
   {
     table: 'user_profiles',

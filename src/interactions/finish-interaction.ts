@@ -10,13 +10,13 @@ import { ALL_HOLD } from '../oidc/adapter/deferred-writes.ts';
 import type { DeferredWrites } from '../oidc/adapter/deferred-writes.ts';
 import { inUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import type { UnitOfWork } from '../oidc/adapter/unit-of-work.ts';
+import { guardProof, judgeProof } from '../oidc/adapter/sign-in-guards.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
 import { cookieNames, cookiesConfiguration } from '../oidc/configuration/cookies.ts';
 import { resumeAuthorization } from '../oidc/grants/in-process.ts';
 import type { Redirect } from '../oidc/grants/in-process.ts';
 import { PORTAL_PATH } from '../oidc/extensions/portal-client.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
-import { KEEPS_ACCESS } from '../users/user-row.ts';
 import type { NoticeNewDevice } from '../sessions/new-device.ts';
 import type { User } from '../users/user.ts';
 import type { InteractionContext } from './interaction-context.ts';
@@ -64,8 +64,16 @@ export async function finishLogin(
 ): Promise<string> {
   await noticeUnknownBrowser(ctx, interaction, user, noticeNewDevice);
   interaction.knownAccounts.remember(ctx, user.id);
+  const { id: userId, tenantId, accessVersion } = user;
+  const proof = { tenantId, userId, accessVersion };
   const outcome = {
-    login: { accountId: user.id, amr: methods, ts: Math.floor(at.getTime() / 1000), remember: true },
+    login: {
+      accountId: userId,
+      amr: methods,
+      ts: Math.floor(at.getTime() / 1000),
+      remember: true,
+      accessVersion,
+    },
     // Choosing whose password to type is choosing an account.
     ...(interaction.situation.prompt === 'select_account' ? { select_account: {} } : {}),
     ...(interaction.situation.prompt === 'create' ? { create: {} } : {}),
@@ -76,7 +84,7 @@ export async function finishLogin(
   });
 
   const goOn = await finishUnlocked(ctx, interaction, outcome, (deferred) => {
-    deferred.guard('account', { name: 'access', sql: STILL_ACTIVE, bindings: [user.tenantId, user.id] });
+    guardProof(deferred, 'page', proof);
     deferred.write('event', {
       name: '+event',
       sql: `${INSERT_EVENT} WHERE ${ALL_HOLD}`,
@@ -86,19 +94,27 @@ export async function finishLogin(
   if (goOn !== undefined) return goOn;
 
   const settle = async (trx: Db) => {
-    const { rowCount } = await prepared(trx, 'interaction-still-active', STILL_ACTIVE, [
-      user.tenantId,
-      user.id,
-    ]);
-    if (rowCount !== 1) throw fail('account_closed');
+    const judged = await judgeProof(trx, 'page', proof, { isLocked: true });
+    if (judged === 'closed') throw fail('account_closed');
+    if (judged === 'outdated') throw new ProofOutdated();
     await prepared(trx, 'record-event', INSERT_EVENT, event);
     return outcome;
   };
   try {
-    return await finishInteraction(ctx, interaction, settle);
+    return await finishInteraction(ctx, interaction, settle).catch((err: unknown) => {
+      if (!(err instanceof errors.SessionNotFound) || !endsAtOnce(interaction.interaction)) throw err;
+      return finishAnew(ctx, interaction, settle);
+    });
   } catch (err) {
-    if (!(err instanceof errors.SessionNotFound) || !endsAtOnce(interaction.interaction)) throw err;
-    return finishAnew(ctx, interaction, settle);
+    if (err instanceof ProofOutdated) return interaction.basePath;
+    throw err;
+  }
+}
+
+/** All access of the person has ended since they proved who they are: they prove it once more. */
+class ProofOutdated extends errors.OIDCProviderError {
+  constructor() {
+    super(400, 'access_ended');
   }
 }
 
@@ -119,10 +135,6 @@ async function noticeUnknownBrowser(
     }),
   );
 }
-
-/** Whoever disabled the user meanwhile has ended all sessions there were; this one must not come after. */
-const STILL_ACTIVE = `SELECT 1 FROM users u
-  WHERE u.tenant_id = ?::uuid AND u.id = ?::uuid AND ${KEEPS_ACCESS} FOR SHARE OF u`;
 
 /**
  * The same in one statement, if the interaction is still as this request has read it.

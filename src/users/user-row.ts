@@ -2,7 +2,7 @@ import type { LockCause, User, UserStatus } from './user.ts';
 
 /** Of the table `users u`. */
 export const USER_COLUMNS =
-  'u.id, u.tenant_id, u.status, u.lock_cause, u.locked_until, u.email, u.email_verified_at, u.created_at, u.updated_at';
+  'u.id, u.tenant_id, u.status, u.lock_cause, u.locked_until, u.email, u.email_verified_at, u.access_version, u.created_at, u.updated_at';
 
 /** `keepsAccess` of the table `users u`. */
 export const KEEPS_ACCESS = `(u.status = 'active' OR (u.status = 'locked' AND u.lock_cause = 'guessing'))`;
@@ -15,6 +15,7 @@ export interface UserRow {
   locked_until: Date | null;
   email: string;
   email_verified_at: Date | null;
+  access_version: number;
   created_at: Date;
   updated_at: Date;
 }
@@ -28,6 +29,7 @@ export function toUser(row: UserRow): User {
     lockedUntil: row.locked_until,
     email: row.email,
     emailVerifiedAt: row.email_verified_at,
+    accessVersion: row.access_version,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };

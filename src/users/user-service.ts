@@ -121,7 +121,9 @@ export function createUserService({
       const passwords = passwordStore(trx, actor.tenantId);
       const hadPassword = await passwords.exists(id);
       await passwords.set(id, stored, now(), { isTemporary });
-      if (!keepsAccess) await revokeAccess(trx, actor.tenantId, id);
+      // Sessions may go on, but who proved to know the old one and has none yet gets none.
+      if (keepsAccess) await userStore(trx, actor.tenantId).outdateProofs(id);
+      else await revokeAccess(trx, actor.tenantId, id);
       await recordEvent(trx, actor, 'user.password_changed', {
         target: { type: 'user', id },
         data: {
@@ -157,6 +159,7 @@ export function createUserService({
         lockedUntil: null,
         email,
         emailVerifiedAt: input.emailVerified ? at : null,
+        accessVersion: 0,
         createdAt: at,
         updatedAt: at,
       };

@@ -173,6 +173,14 @@ export function userStore(db: Db, tenantId: string) {
         });
     },
 
+    /**
+     * Who has proved to be the person and is not signed in yet has to prove it again. It holds the row, so that a
+     * sign-in under way comes either before, with its session, or not at all.
+     */
+    async outdateProofs(id: string): Promise<void> {
+      await db('users').where({ tenant_id: tenantId, id }).increment('access_version');
+    },
+
     /** One who was deleted and not yet erased; kept as they are until the transaction ends. */
     async findDeletedForUpdate(id: string): Promise<User | undefined> {
       if (!isId(id)) return undefined;

@@ -18,6 +18,8 @@ export interface User {
   /** As the person typed it; compared without regard to case. */
   email: string;
   emailVerifiedAt: Date | null;
+  /** Of a proof of who they are: it counts until another one is reached. */
+  accessVersion: number;
   createdAt: Date;
   updatedAt: Date;
 }

@@ -7,12 +7,13 @@ import { newId } from '../../src/lib/ids.ts';
 import { IS_KNOWN_DEVICE, knownDevice, placedDevice } from '../../src/sessions/known-device.ts';
 import { GOOD_PASSWORD } from '../support/app.ts';
 import type { TestApp } from '../support/app.ts';
+import { inOrderBehind } from '../support/blocked.ts';
 import { statementsOf } from '../support/query-plans.ts';
 import { writeMmdb } from '../support/mmdb-file.ts';
 import { createApiMailWorld, withoutMail } from './api-mail-world.ts';
 import type { ApiMailWorld } from './api-mail-world.ts';
 import { createApiWorld } from './api-world.ts';
-import type { ApiWorld } from './api-world.ts';
+import type { ApiAnswer, ApiWorld } from './api-world.ts';
 
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0';
 const LATER_FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0';
@@ -239,5 +240,42 @@ describe('API sign-in on a new device', () => {
         ['new_device'],
       );
     });
+  });
+
+  /** While somebody signs in elsewhere, and their password has been judged. */
+  async function changing(id: string, email: string, change: () => Promise<unknown>): Promise<ApiAnswer> {
+    const [, answer] = await inOrderBehind<[unknown, ApiAnswer]>(
+      app.db,
+      (trx) => trx('users').where({ id }).forUpdate(),
+      [change, () => signIn(email, { from: '198.51.100.7', by: CHROME })],
+    );
+    return answer;
+  }
+
+  it('is nothing to tell of where the account was closed meanwhile: nobody gets in', async () => {
+    const { id, email } = await newPerson();
+    await signIn(email);
+
+    const { status, body } = await changing(id, email, () => app.services.users.disable(world.actor, id));
+
+    assert.deepEqual([status, body.code], [403, 'auth.account_closed']);
+    assert.deepEqual(await reasonsOf(id), []);
+    assert.deepEqual(await mailsTo(email), []);
+  });
+
+  it('is nothing to tell of where the password was changed meanwhile: the old one gets nobody in', async () => {
+    const { id, email } = await newPerson();
+    await signIn(email);
+    const password = 'another correct horse battery';
+
+    const { status, body } = await changing(id, email, () =>
+      app.services.users.setPassword(world.actor, id, password),
+    );
+
+    assert.deepEqual([status, body.code], [401, 'auth.invalid_credentials']);
+    assert.deepEqual(await reasonsOf(id), []);
+    assert.deepEqual(await mailsTo(email), []);
+    const live = app.db('user_sessions').where({ user_id: id }).whereNull('ended_at');
+    assert.equal((await live).length, 0);
   });
 });

@@ -10,6 +10,7 @@ const user: User = {
   lockedUntil: null,
   email: 'ana@example.com',
   emailVerifiedAt: null,
+  accessVersion: 0,
   createdAt: new Date(1_000_500),
   updatedAt: new Date(2_000_500),
 };

@@ -76,7 +76,7 @@ export function createSessionService({
       if (challenge) return challenge;
       const { user } = outcome;
       const { context } = tenantProvider;
-      const login = { actor, userId: user.id, methods: ['pwd'], at: now(), scope };
+      const login = { actor, user, methods: ['pwd'], at: now(), scope };
       const code = await createFirstPartyCode(tenantProvider, client, login, (device) =>
         noticeNewDevice({ ...actor, type: 'user', id: user.id }, user, {
           // Of many sign-ins at once on the same one, one is told.
@@ -85,6 +85,8 @@ export function createSessionService({
           locale: context.tenant.settings.locale,
         }),
       );
+      // The password was right when it was judged.
+      if (!code) throw fail('invalid_credentials');
       return redeemCode(tenantProvider, state, code);
     },
 

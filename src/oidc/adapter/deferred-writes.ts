@@ -23,7 +23,7 @@ export const ALL_HOLD = 'EXISTS (SELECT 1 FROM all_hold)';
  * first looks whether what they build on is still as it was: either all of them happen or none does.
  */
 export class DeferredWrites {
-  readonly #guards = new Map<string, StatementPart>();
+  #guards = new Map<string, StatementPart>();
   readonly #writes = new Map<string, StatementPart>();
 
   /**
@@ -33,6 +33,12 @@ export class DeferredWrites {
    */
   guard(subject: string, guard: StatementPart): void {
     this.#guards.set(subject, guard);
+  }
+
+  /** The same for a row that everybody locks before all others. */
+  guardFirst(subject: string, guard: StatementPart): void {
+    this.#guards.delete(subject);
+    this.#guards = new Map([[subject, guard], ...this.#guards]);
   }
 
   /**

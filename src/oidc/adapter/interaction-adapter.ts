@@ -3,6 +3,7 @@ import { toAccount } from './account-read.ts';
 import type { AdapterDeps, ModelAdapter } from './adapter-factory.ts';
 import { ended, inserted, isUnchanged, updated } from './deferred-models.ts';
 import { findInteraction, findModel, killModel, saveModel } from './model-store.ts';
+import { guardProof, judgeProof } from './sign-in-guards.ts';
 import { hashId } from './stored-model.ts';
 import type { ModelPayload, StoredModel } from './stored-model.ts';
 import { currentUnitOfWork } from './unit-of-work.ts';
@@ -10,7 +11,8 @@ import type { UnitOfWork } from './unit-of-work.ts';
 
 /**
  * A pause of an authorization request for the person. Its payload names the browser's session and the
- * pushed request it came from, so all of it is sealed. Of parallel resumes one goes on.
+ * pushed request it came from, so all of it is sealed. Of parallel resumes one goes on. A sign-in that has come to its
+ * end and is not taken up until all access of the person has ended is forgotten: the way back leads to another one.
  */
 export function interactionAdapter({ db, tenantId, sealer }: AdapterDeps): ModelAdapter {
   return {
@@ -18,9 +20,11 @@ export function interactionAdapter({ db, tenantId, sealer }: AdapterDeps): Model
       const unit = currentUnitOfWork();
       const stored = unit ? await findOnce(unit, id) : await findModel(db, tenantId, 'Interaction', id);
       if (!stored) return undefined;
-      const payload = open(stored);
-      if (unit) unit.signsIn = isSignIn(payload);
-      return { ...payload, jti: id };
+      const { result, ...payload } = open(stored);
+      const login = newLogin(result, payload['lastSubmission']);
+      if (unit) unit.signsIn = login !== undefined;
+      const isOutdated = unit?.kind === 'browser' && login && !(await stands(unit, login));
+      return { ...payload, ...(result === undefined || isOutdated ? {} : { result }), jti: id };
     },
 
     async save(id, payload, expiresInSeconds) {
@@ -71,6 +75,18 @@ export function interactionAdapter({ db, tenantId, sealer }: AdapterDeps): Model
     return unit.interactions.get(id);
   }
 
+  async function stands(unit: UnitOfWork, { accountId: userId, accessVersion = 0 }: Login): Promise<boolean> {
+    const proof = { tenantId, userId, accessVersion };
+    if (unit.isOptimistic) {
+      guardProof(unit.deferred, 'page', proof);
+      return true;
+    }
+    // Whoever ends access holds the person's row and asks for the sessions. Of one of theirs that this request holds
+    // already they will find what it makes of it, and the other lock would make each wait for the other.
+    const isLocked = unit.session?.stored.payload.accountId !== userId;
+    return (await judgeProof(await unit.transaction(), 'page', proof, { isLocked })) === 'stands';
+  }
+
   function isAsRead(id: string, { version }: StoredModel) {
     return isUnchanged(tenantId, 'Interaction', id, String(version));
   }
@@ -94,13 +110,24 @@ function placeOfHash(hash: Buffer): string {
   return `oidc_models:payload:${hash.toString('hex')}`;
 }
 
-/** Whose sign-in it was, so that its person can be read along when it goes on. */
-function accountOf({ result }: ModelPayload): string | undefined {
-  return (result as { login?: { accountId?: string } } | undefined)?.login?.accountId;
+/** What `finishLogin` leaves for the way back. */
+interface Login {
+  accountId: string;
+  /** Absent of what a version left that knew none: as it was before access ended for the first time. */
+  accessVersion?: number;
 }
 
-/** A consent carries the sign-in before it along; only the interaction that asked for it is one. */
-function isSignIn({ prompt, result }: ModelPayload): boolean {
-  const { name } = (prompt ?? {}) as { name?: string };
-  return name !== 'consent' && typeof result === 'object' && result !== null && 'login' in result;
+function loginOf(result: unknown): Login | undefined {
+  return (result as { login?: Login } | undefined)?.login;
+}
+
+/** Whose sign-in it was, so that its person can be read along when it goes on. */
+function accountOf({ result }: ModelPayload): string | undefined {
+  return loginOf(result)?.accountId;
+}
+
+/** A consent carries the sign-in before it along, which has become a session by then. */
+function newLogin(result: unknown, before: unknown): Login | undefined {
+  const login = loginOf(result);
+  return JSON.stringify(login) === JSON.stringify(loginOf(before)) ? undefined : login;
 }

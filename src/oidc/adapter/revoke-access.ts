@@ -2,15 +2,17 @@ import type { Knex } from 'knex';
 import type { Db } from '../../db/database.ts';
 import { ledgerEnd } from '../../sessions/ledger-statements.ts';
 import type { SessionEndReason } from '../../sessions/session.ts';
+import { userStore } from '../../users/user-store.ts';
 import { enqueueClientLogouts, enqueueLogout } from './logout-deliveries.ts';
 import { hashId } from './stored-model.ts';
 import type { ModelPayload } from './stored-model.ts';
 
 /**
- * Ends what a person or a client may do, at once and on every replica: sessions first, then grants, the
- * order in which requests under way lock them.
+ * Ends what a person or a client may do, at once and on every replica: the person's row first, then sessions, then
+ * grants, the order in which requests under way lock them.
  */
 export async function revokeUserAccess(trx: Db, tenantId: string, userId: string): Promise<void> {
+  await userStore(trx, tenantId).outdateProofs(userId);
   await killSessions(trx, tenantId, { userId, reason: 'access_ended' });
   await killGrants(trx, tenantId, (grants) => grants.where({ account_id: userId }));
 }
@@ -45,10 +47,11 @@ export interface SessionChoice {
 
 /**
  * Ends sessions as signing out in their own browsers would: with what apps got through them, except for those
- * that were granted offline access.
+ * that were granted offline access. Whoever ends them all, or all others, means those that are about to begin as well.
  * @returns the ids in the ledger of those that this call ended
  */
 export async function endSessions(trx: Db, tenantId: string, choice: SessionChoice): Promise<string[]> {
+  if (choice.uids === undefined) await userStore(trx, tenantId).outdateProofs(choice.userId);
   const ended = await killSessions(trx, tenantId, choice);
   const grantIds = ended.flatMap(({ payload }) =>
     authorizationsOf(payload).flatMap(([, { grantId, persistsLogout }]) =>

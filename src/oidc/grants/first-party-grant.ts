@@ -7,11 +7,14 @@ import { IS_KNOWN_DEVICE, knownDevice, placedDevice } from '../../sessions/known
 import type { PlacedDevice } from '../../sessions/known-device.ts';
 import { ALL_HOLD } from '../adapter/deferred-writes.ts';
 import type { StatementPart } from '../adapter/deferred-writes.ts';
+import { guardProof, judgeProof } from '../adapter/sign-in-guards.ts';
+import type { Proof } from '../adapter/sign-in-guards.ts';
 import { guarded } from '../adapter/store-errors.ts';
 import { inUnitOfWork } from '../adapter/unit-of-work.ts';
 import { apiIdentifier } from '../api-resource.ts';
 import type { TenantProvider } from '../provider-registry.ts';
 import { requestedScopes } from './first-party-scopes.ts';
+import type { User } from '../../users/user.ts';
 import { sessionLimits } from '../session-limits.ts';
 
 /**
@@ -27,7 +30,7 @@ export interface FirstPartyCode {
 export interface FirstPartyLogin {
   /** The anonymous caller. */
   actor: Actor;
-  userId: string;
+  user: Pick<User, 'id' | 'accessVersion'>;
   methods: string[];
   at: Date;
   scope: string | undefined;
@@ -74,6 +77,7 @@ export async function firstPartyClient({ context }: TenantProvider): Promise<Cli
  * @param login.methods how they proved it (RFC 8176)
  * @param login.at when
  * @param tell called before anything is made where the account was never used on such a device in such a network
+ * @returns undefined where all access has ended since they proved it
  * @throws {AppError} `auth.scope_not_allowed`; `auth.account_closed` for somebody who was disabled meanwhile
  * @throws what `tell` throws: no sign-in may succeed without its notice
  */
@@ -82,23 +86,37 @@ export async function createFirstPartyCode(
   client: Client,
   login: FirstPartyLogin,
   tell: (device: PlacedDevice) => Promise<void>,
-): Promise<FirstPartyCode> {
+): Promise<FirstPartyCode | undefined> {
   const device = placedDevice(login.actor);
   const { tenantId } = login.actor;
   // Known devices are what there is almost always, so the question goes with the answer.
   const code = await makeCode(tenantProvider, client, login, {
     name: 'known-device',
     sql: IS_KNOWN_DEVICE,
-    bindings: knownDevice({ tenantId, userId: login.userId }, device),
+    bindings: knownDevice({ tenantId, userId: login.user.id }, device),
   });
   if (code) return code;
+  // Nobody is told of a sign-in that is refused.
+  if (!(await isOpen(tenantProvider, login))) return undefined;
   await guarded(() => tell(device));
   const told = await makeCode(tenantProvider, client, login, undefined);
-  if (!told) throw fail('account_closed');
-  return told;
+  if (told) return told;
+  await isOpen(tenantProvider, login);
+  return undefined;
 }
 
-/** @returns undefined, and nothing was made, where the account is closed or the guard does not hold */
+/** @throws {AppError} `auth.account_closed` */
+async function isOpen({ context }: TenantProvider, login: FirstPartyLogin): Promise<boolean> {
+  const judged = await guarded(() => judgeProof(context.db, 'api', provedBy(login), { isLocked: false }));
+  if (judged === 'closed') throw fail('account_closed');
+  return judged === 'stands';
+}
+
+function provedBy({ actor: { tenantId }, user }: FirstPartyLogin): Proof {
+  return { tenantId, userId: user.id, accessVersion: user.accessVersion };
+}
+
+/** @returns undefined, and nothing was made, where the proof or the guard does not hold */
 async function makeCode(
   { provider, context }: TenantProvider,
   client: Client,
@@ -106,7 +124,10 @@ async function makeCode(
   guard: StatementPart | undefined,
 ): Promise<FirstPartyCode | undefined> {
   const { db, issuer } = context;
-  const { userId, methods } = login;
+  const {
+    user: { id: userId },
+    methods,
+  } = login;
   const actor: Actor = { ...login.actor, type: 'user', id: userId };
   const resource = apiIdentifier(issuer);
   const { scope, oidcScope, apiScope } = requestedScopes(client, login.scope);
@@ -154,11 +175,7 @@ async function makeCode(
         target: { type: 'user', id: userId },
         data: { client_id: client.clientId, amr: methods },
       });
-      unit.deferred.guard('account', {
-        name: 'active',
-        sql: STILL_ACTIVE,
-        bindings: [actor.tenantId, userId],
-      });
+      guardProof(unit.deferred, 'api', provedBy(login));
       if (guard) unit.deferred.guard('device', guard);
       unit.deferred.write('event', {
         name: '+event',
@@ -180,7 +197,3 @@ async function makeCode(
     },
   };
 }
-
-/** Whoever disabled the user meanwhile has ended all sessions there were; this one must not come after. */
-const STILL_ACTIVE = `SELECT 1 FROM users
-  WHERE tenant_id = ?::uuid AND id = ?::uuid AND status = 'active' AND deleted_at IS NULL FOR SHARE`;
