@@ -1,11 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { workerArguments, workerEnvironment } from '../src/cluster/worker-memory.ts';
 import { DOCUMENTS_VARIABLE, WORKERS_VARIABLE } from './child-messages.ts';
 import { createBenchDatabase } from './bench-database.ts';
+import { startGatehouseProcess } from './gatehouse-process.ts';
 import { countStoreUse, measure } from './measure.ts';
 import type { Server } from './measure.ts';
 import { hashesPerSecond } from './password-hash.ts';
@@ -44,8 +43,6 @@ DATABASE_URL: the PostgreSQL server to use; default: the embedded one. LOG_LEVEL
 /** Enough to see what happens only now and then. */
 const COUNTED_OPERATIONS = 50;
 const STARTS = 5;
-/** As in bin/serve.mjs. The first start that fills it takes more memory than those that use it. */
-const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/gatehouse', import.meta.url));
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -149,13 +146,9 @@ async function start(name: ServerName): Promise<Server> {
   const starting =
     name === 'bare'
       ? startServerProcess('bare', './bare-server.ts', { cpuProfileDir })
-      : startServerProcess(name, './gatehouse-server.ts', {
+      : startGatehouseProcess(name, {
           cpuProfileDir,
-          // As a worker is started, and a server that is alone by `npm start`.
-          nodeArgs: workerArguments([], process.env['NODE_OPTIONS']),
           env: {
-            NODE_COMPILE_CACHE: COMPILE_CACHE,
-            ...workerEnvironment(process.env),
             ...(await gatehouseEnvironment()),
             ...(name === 'workers' && { [WORKERS_VARIABLE]: String(positive('workers')) }),
           },

@@ -5,6 +5,7 @@ import { createExpiryJob } from '../../src/jobs/expiry-job.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { slotAt, slotSecondsOf } from '../../src/oidc/adapter/token-slots.ts';
 import { createBenchDatabase } from '../bench-database.ts';
+import { startGatehouseProcess } from '../gatehouse-process.ts';
 import { median } from '../driver.ts';
 import { measure } from '../measure.ts';
 import type { Result, Server } from '../measure.ts';
@@ -12,7 +13,6 @@ import { ROWS } from '../rows/all.ts';
 import { runAndCleanUp } from '../run-and-clean-up.ts';
 import type { Undo } from '../run-and-clean-up.ts';
 import type { Row } from '../rows/row.ts';
-import { startServerProcess } from '../server-process.ts';
 import { describeTarget } from '../target.ts';
 
 /**
@@ -61,7 +61,7 @@ async function run(databaseServer: string): Promise<void> {
   undo.push(() => database.remove());
   // This process removes what has expired, and nobody else.
   const env = { ...database.env, BENCH_JOBS: 'off' };
-  const serverProcess = await startServerProcess('gatehouse', './gatehouse-server.ts', { env });
+  const serverProcess = await startGatehouseProcess('gatehouse', { env });
   undo.push(() => serverProcess.stop());
   const server: Server = { process: serverProcess, target: await describeTarget(serverProcess.target) };
   const db = createDatabase({

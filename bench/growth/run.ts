@@ -2,12 +2,12 @@ import { availableParallelism, cpus } from 'node:os';
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { createBenchDatabase } from '../bench-database.ts';
+import { startGatehouseProcess } from '../gatehouse-process.ts';
 import { measure } from '../measure.ts';
 import type { Result, Server } from '../measure.ts';
 import { ROWS, selectRows } from '../rows/all.ts';
 import { runAndCleanUp } from '../run-and-clean-up.ts';
 import type { Undo } from '../run-and-clean-up.ts';
-import { startServerProcess } from '../server-process.ts';
 import { describeTarget } from '../target.ts';
 import type { Size } from './fill-database.ts';
 import { printGrowth } from './report.ts';
@@ -97,7 +97,7 @@ async function start(users: number): Promise<Server> {
     sessionsPerUser: positive('sessions'),
     eventsPerUser: positive('events'),
   };
-  const starting = startServerProcess(`gatehouse with ${users}`, './gatehouse-server.ts', {
+  const starting = startGatehouseProcess(`gatehouse with ${users}`, {
     env: { ...database.env, BENCH_SIZE: JSON.stringify(size) },
   });
   undo.push(async () => (await starting.catch(() => undefined))?.stop());
