@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ConfigError, loadConfig } from '../src/config.ts';
 
@@ -42,6 +42,16 @@ describe('configuration', () => {
     assert.equal(config.databaseUrl, undefined);
     assert.equal(config.dataDir, resolve('.gatehouse'));
     assert.equal(config.demo, true);
+  });
+
+  it('has a worker for each core on a server of its own, and one on the embedded database, unless told otherwise', () => {
+    const DATABASE_URL = 'postgresql://db.example.com/gatehouse';
+    const workersOf = (env: Record<string, string>) => loadConfig(env).workers;
+
+    assert.equal(workersOf({ DATABASE_URL }), availableParallelism());
+    assert.equal(workersOf({}), 1);
+    assert.equal(workersOf({ GATEHOUSE_WORKERS: '3' }), 3);
+    assert.equal(workersOf({ DATABASE_URL, GATEHOUSE_WORKERS: '3' }), 3);
   });
 
   it('names every fault at once', () => {
