@@ -57,7 +57,6 @@ export function createSignInAdmission({
     } catch (err) {
       admitted();
       if (!(err instanceof NoTurnError)) throw err;
-      admitted();
       signIns.record({ outcome: 'busy' });
       const retryAfterSeconds = from + Math.floor(random() * (to - from + 1));
       throw passwordError('busy', { cause: err, retryAfterSeconds });
