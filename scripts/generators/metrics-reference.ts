@@ -19,8 +19,14 @@ scrape_configs:
 \`\`\`
 
 Worth an alarm: a rising share of \`outcome="failed"\` in \`gatehouse_http_request_duration_seconds\`,
-\`gatehouse_database_connections_pending\` above 0 for minutes, \`gatehouse_sign_ins_turned_away_total\`
-or \`gatehouse_password_hashes_rejected_total\` rising, \`gatehouse_redis_up\` at 0.
+\`gatehouse_database_connections_pending\` above 0 for minutes, \`gatehouse_database_timeouts_total\` rising,
+\`gatehouse_sign_ins_turned_away_total\` or \`gatehouse_password_hashes_rejected_total\` rising,
+\`gatehouse_redis_up\` at 0.
+
+Where requests wait for one another: \`gatehouse_database_connection_wait_seconds\` for a connection,
+\`gatehouse_token_gate_wait_seconds\` for another request with the same token, and the time of the statements that
+lock. Names of statements that begin with \`oidc_deferred_\` tell the parts of one that writes several things at once:
+\`+\` makes a row, \`-\` ends one, \`=\` and \`?\` look whether one has changed or ended.
 
 | Metric | Type | Labels | Meaning |
 |---|---|---|---|

@@ -1,6 +1,7 @@
 import knex from 'knex';
 import type { Knex } from 'knex';
 import { statements } from '../lib/instruments.ts';
+import { measureAcquire, measureStatement } from './measured.ts';
 import { beginWait, WaitBudgetSpent, waitLeftMs, withinWaitBudget } from './wait-budget.ts';
 
 /**
@@ -67,7 +68,7 @@ export function createDatabase(options: DatabaseOptions): Knex {
     return release(connection);
   };
   client.releaseConnection = giveBack;
-  client.acquireConnection = () => withinWaitBudget(acquire, giveBack);
+  client.acquireConnection = () => measureAcquire(() => withinWaitBudget(acquire, giveBack));
   return db;
 }
 
@@ -95,8 +96,10 @@ function watch(connection: DriverConnection, unansweredMs: number): void {
       return undefined;
     }
     const end = beginWait();
+    const measured = measureStatement(config);
     return send({ ...config, query_timeout: Math.ceil(longestMs) }, (err, result) => {
       end();
+      measured(err);
       if (err && isLastWord(err)) leave(connection, err);
       callback(err, result);
     });
@@ -145,6 +148,8 @@ interface DriverConnection {
 
 interface QueryConfig {
   text: string;
+  /** Of a prepared statement. */
+  name?: string;
   query_timeout?: number;
 }
 

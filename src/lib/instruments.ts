@@ -27,8 +27,19 @@ function instrument<Measurement>(name: string): Instrument<Measurement> {
   };
 }
 
-/** A prepared statement, from asking for a connection to its rows. */
+/** A prepared statement, from asking for a connection to its rows; any other by its command, from sending it. */
 export const statements = instrument<{ name: string; seconds: number; isOk: boolean }>('statement');
+
+/** Somebody asked for a connection of the pool, and has it or has given up. */
+export const connectionWaits = instrument<{ seconds: number }>('connection-wait');
+
+/**
+ * The database was waited for in vain: for a connection, for what another transaction has locked, for a statement
+ * to be done, or for any answer.
+ */
+export const databaseTimeouts = instrument<{ kind: 'connection' | 'lock' | 'statement' | 'answer' }>(
+  'database-timeout',
+);
 
 /** A look into the memory of a tenant's clients or resources. */
 export const directoryLookups = instrument<{ kind: 'client' | 'resource'; isHit: boolean }>(

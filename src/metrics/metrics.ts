@@ -2,6 +2,8 @@ import type { Knex } from 'knex';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import {
   breachChecks,
+  connectionWaits,
+  databaseTimeouts,
   directoryLookups,
   gateWaits,
   rateLimitings,
@@ -146,7 +148,7 @@ export function createMetrics({
 
   const statementTimes = new Histogram({
     name: 'gatehouse_database_statement_duration_seconds',
-    help: 'Time of a prepared statement, the waits for a connection and for locks included, by its name and outcome (ok, failed).',
+    help: 'Time of a statement, the wait for locks included, by outcome (ok, failed) and name: of a prepared one its own, with the wait for a connection; of any other its command.',
     labelNames: ['statement', 'outcome'] as const,
     buckets: STATEMENT_SECONDS,
     registers,
@@ -160,6 +162,22 @@ export function createMetrics({
       ),
     ),
   );
+
+  const acquires = new Histogram({
+    name: 'gatehouse_database_connection_wait_seconds',
+    help: 'Wait for a connection of the pool.',
+    buckets: WAIT_SECONDS,
+    registers,
+  });
+  undo.push(connectionWaits.observe(({ seconds }) => acquires.observe(seconds)));
+
+  const timeouts = new Counter({
+    name: 'gatehouse_database_timeouts_total',
+    help: 'Waits for the database that were in vain, by what for: a connection of the pool, a lock that another transaction holds, the end of a statement, any answer.',
+    labelNames: ['kind'] as const,
+    registers,
+  });
+  undo.push(databaseTimeouts.observe(({ kind }) => timeouts.inc({ kind })));
 
   const gates = new Histogram({
     name: 'gatehouse_token_gate_wait_seconds',

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Knex } from 'knex';
-import { testDatabaseUrl } from '../support/database.ts';
+import { connectionWaits, databaseTimeouts, statements } from '../../src/lib/instruments.ts';
+import { newId } from '../../src/lib/ids.ts';
+import { testDatabaseUrl, testDb } from '../support/database.ts';
 import { createDatabase } from '../../src/db/database.ts';
 import { beginWait, withWaitBudget } from '../../src/db/wait-budget.ts';
 import { startTcpProxy } from '../faults/support/tcp-proxy.ts';
@@ -48,6 +50,58 @@ describe('the connection pool', function () {
     const { rows: after } = await db.raw('SELECT pg_backend_pid() AS pid');
 
     assert.notEqual(after[0].pid, before[0].pid);
+  });
+
+  it('tells of every wait that was in vain, and for what', async () => {
+    const kinds: string[] = [];
+    const stop = databaseTimeouts.observe(({ kind }) => kinds.push(kind));
+    const other = await (await testDb()).transaction();
+    await other.raw('SELECT pg_advisory_xact_lock(74001)');
+    const inVain = [
+      () =>
+        db.transaction(async (trx) => {
+          // Before the statement itself has taken too long.
+          await trx.raw("SET LOCAL lock_timeout = '100ms'");
+          await trx.raw('SELECT pg_advisory_xact_lock(74001)');
+        }),
+      () => db.raw('SELECT pg_sleep(10)'),
+      () => db.transaction(() => db.raw('SELECT 1')),
+      () => withWaitBudget(0, async () => db.raw('SELECT 1')),
+      () => {
+        proxy.stall('to-client');
+        return db.raw('SELECT 1');
+      },
+    ];
+
+    for (const wait of inVain) await assert.rejects(async () => wait());
+    proxy.resume();
+    await other.rollback();
+    stop();
+
+    assert.deepEqual(kinds, ['lock', 'statement', 'connection', 'connection', 'answer']);
+  });
+
+  it('tells how long was waited for a connection, and for statements without a name by their command', async () => {
+    const waits: number[] = [];
+    const commands: string[] = [];
+    const stop = [
+      connectionWaits.observe(({ seconds }) => waits.push(seconds)),
+      statements.observe(({ name }) => commands.push(name)),
+    ];
+
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+    const holding = db.transaction(async (trx) => {
+      ask();
+      await trx.raw('SELECT pg_sleep(0.1)');
+    });
+    await asked;
+    await db('tenants').where('id', newId()).update({ name: 'Nobody' });
+    await holding;
+    for (const end of stop) end();
+
+    assert.equal(waits.length, 2);
+    assert.ok((waits[1] ?? 0) > 0.05, String(waits[1]));
+    assert.deepEqual(commands, ['begin', 'select', 'commit', 'update']);
   });
 
   it('hands out no connection again whose transaction was not ended', async () => {

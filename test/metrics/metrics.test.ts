@@ -79,8 +79,23 @@ describe('metrics', () => {
 
     assert.equal(tokens, 1);
     assert.ok((await valueOf('gatehouse_database_statement_duration_seconds_count', { outcome: 'ok' })) > 0);
+    const statement = 'gatehouse_database_statement_duration_seconds_count';
+    assert.ok((await valueOf(statement, { statement: 'commit' })) > 0);
+    assert.match(await metrics.registry.metrics(), /statement="oidc_deferred_\+/);
+    assert.ok((await valueOf('gatehouse_database_connection_wait_seconds_count')) > 0);
     assert.ok((await valueOf('gatehouse_directory_lookups_total', { kind: 'client', result: 'hit' })) > 0);
     assert.ok((await valueOf('gatehouse_directory_lookups_total', { kind: 'client', result: 'miss' })) > 0);
+  });
+
+  it('count waits for the database that were in vain', async () => {
+    const timeouts = await growthOf('gatehouse_database_timeouts_total', { kind: 'statement' }, () =>
+      app.db.transaction(async (trx) => {
+        await trx.raw("SET LOCAL statement_timeout = '10ms'");
+        await assert.rejects(async () => trx.raw('SELECT pg_sleep(10)'));
+      }),
+    );
+
+    assert.equal(timeouts, 1);
   });
 
   it('count passwords by what came of them', async () => {

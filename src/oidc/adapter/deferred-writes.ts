@@ -68,7 +68,7 @@ export class DeferredWrites {
 
     const { rows } = await prepared<{ written: boolean }>(
       db,
-      statementName([...guards, ...writes].map(({ name }) => name)),
+      statementName([writes, guards].map((some) => some.map(({ name }) => name).join(',')).join('|')),
       `WITH ${parts.join(', ')} SELECT ${ALL_HOLD} AS written`,
       [...guards, ...writes].flatMap(({ bindings }) => bindings),
     );
@@ -78,10 +78,17 @@ export class DeferredWrites {
 
 const statementNames = new Map<string, string>();
 
-/** PostgreSQL ends names at 63 characters, and what several processes count must have one name. */
-function statementName(parts: readonly string[]): string {
-  const all = parts.join(' ');
-  const name = statementNames.get(all) ?? `oidc_deferred_${sha256(all).toString('hex').slice(0, 8)}`;
+/** PostgreSQL ends names at 63 characters. */
+const LONGEST_NAME = 63;
+const PREFIX = 'oidc_deferred_';
+
+/** What it does, as far as there is room for it; what several processes count must have one name. */
+function statementName(all: string): string {
+  const known = statementNames.get(all);
+  if (known !== undefined) return known;
+  const suffix = `~${sha256(all).toString('hex').slice(0, 8)}`;
+  const room = LONGEST_NAME - PREFIX.length;
+  const name = PREFIX + (all.length <= room ? all : all.slice(0, room - suffix.length) + suffix);
   statementNames.set(all, name);
   return name;
 }
