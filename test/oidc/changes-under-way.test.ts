@@ -78,6 +78,19 @@ describe('what changes while somebody signs in', () => {
     });
   }
 
+  it('sessions end before they consent: nothing is allowed, and they sign in anew', async () => {
+    const page = await toConsent();
+    await app.services.sessions.revokeAll(tenant.actor, rp.user.id);
+
+    const answered = await allow(page);
+
+    assert.ok(isSignInPage(answered), `${answered.status} ${answered.location}`);
+    assert.deepEqual(await app.db('consents').where({ user_id: rp.user.id }), []);
+    const grants = app.db('oidc_models').where({ tenant_id: tenant.tenant.id, account_id: rp.user.id });
+    assert.deepEqual(await grants.where({ model: 'Grant' }), []);
+    assert.ok((await rp.signIn(agent))['code']);
+  });
+
   it('a user is no longer active though their session is alive: it leads to the sign-in', async () => {
     await rp.signIn(agent);
     await app.db('users').where({ id: rp.user.id }).update({ status: 'locked' });

@@ -56,6 +56,18 @@ describe('what a profile lacks', () => {
     assert.deepEqual(event.data, { changed: ['claims.phone_number'] });
   });
 
+  it('is not taken from who was signed out everywhere while the page was open', async () => {
+    const [rp, agent] = [await party(), createUserAgent()];
+    const asked = await signIn(rp, agent);
+    await app.services.sessions.revokeAll(tenant.actor, rp.user.id);
+
+    const answer = await agent.submit(asked, '/profile', { name: 'Somebody else' });
+    const page = await agent.follow(answer, tenant.issuer);
+
+    assert.match(page.body, /name="password"/);
+    assert.deepEqual(await claimsOf(rp), {});
+  });
+
   it('can be kept to oneself, for 90 days', async () => {
     const [rp, agent] = [await party(), createUserAgent()];
 
