@@ -7,6 +7,7 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import { createAttendance } from '../lib/attendance.ts';
 import type { Attendance } from '../lib/attendance.ts';
 import type { Logger } from '../lib/logger.ts';
+import { describeStatus } from './describe-error.ts';
 import type { ConnectionLimit } from './connection-limit.ts';
 
 /** The listening socket: limits on what a connection may cost, and a way out that fails no request. */
@@ -27,7 +28,8 @@ export interface ServerLimits {
   maxRequestsPerSocket: number;
 }
 
-const LIMITS: ServerLimits = {
+/** What every server has, unless it is told otherwise. */
+export const SERVER_LIMITS: Readonly<ServerLimits> = {
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
   keepAliveTimeoutMs: 65_000,
@@ -72,7 +74,7 @@ export interface DrainOptions {
 /** @throws when the address cannot be listened on */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { handler, host, log } = options;
-  const limits = { ...LIMITS, ...options.limits };
+  const limits = { ...SERVER_LIMITS, ...options.limits };
   const active = createAttendance<ServerResponse>();
   let drained: Promise<void> | undefined;
 
@@ -174,12 +176,13 @@ function refuse(err: NodeJS.ErrnoException, socket: Duplex, active: Attendance<S
     return;
   }
   const status = REFUSALS[err.code ?? ''] ?? '400 Bad Request';
+  const { code, message } = describeStatus(Number(status.slice(0, 3)));
   const body = JSON.stringify({
     type: 'about:blank',
     title: status.slice(4),
     status: Number(status.slice(0, 3)),
-    detail: 'The request is not well-formed HTTP, or did not arrive in time.',
-    code: 'http.bad_request',
+    detail: message,
+    code,
   });
   socket.end(
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,

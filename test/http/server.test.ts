@@ -64,7 +64,7 @@ describe('a slow or broken client', () => {
     const received = await drip(socket, 'X-Drip: drip\r\n');
 
     assert.equal(statusOf(received), 408);
-    assert.equal(JSON.parse(bodyOf(received)).status, 408);
+    assert.equal(JSON.parse(bodyOf(received)).code, 'http.request_timeout');
   });
 
   it('that drips its body is cut', async () => {
@@ -160,7 +160,11 @@ describe('a slow or broken client', () => {
 
       assert.equal(statusOf(response), status);
       // Node answers a missing Host by itself, without a body.
-      if (name !== 'no Host') assert.equal(JSON.parse(bodyOf(response)).status, status);
+      if (name !== 'no Host') {
+        const problem = JSON.parse(bodyOf(response));
+        assert.equal(problem.status, status);
+        assert.equal(problem.code, status === 431 ? 'http.headers_too_large' : 'http.bad_request');
+      }
       assert.equal((await fetch(url)).status, 200);
     });
   }
