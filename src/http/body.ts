@@ -20,18 +20,21 @@ const fail = defineErrors('http', {
 });
 
 const FORM_TYPE = 'application/x-www-form-urlencoded';
-const FORM_LIMIT_BYTES = 64 * 1024;
-const JSON_LIMIT_BYTES = 256 * 1024;
-const MAX_FORM_FIELDS = 256;
-const MAX_JSON_DEPTH = 32;
+/** Of bodies of our own routes. */
+export const BODY_LIMITS = {
+  formBytes: 64 * 1024,
+  jsonBytes: 256 * 1024,
+  formFields: 256,
+  jsonDepth: 32,
+} as const;
 const PROTOTYPE_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
 // Forms are read as text: the parser's own would build nested objects from `a[b]=c` and lists from repetitions.
 const read = bodyParser({
   enableTypes: ['json', 'text'],
   extendTypes: { text: [FORM_TYPE] },
-  textLimit: FORM_LIMIT_BYTES,
-  jsonLimit: JSON_LIMIT_BYTES,
+  textLimit: BODY_LIMITS.formBytes,
+  jsonLimit: BODY_LIMITS.jsonBytes,
 });
 
 /**
@@ -47,13 +50,20 @@ export async function parseForm<Schema extends z.ZodType>(
 }
 
 /**
+ * @param limitBytes less than what forms may have otherwise
  * @returns the fields as they came, repeated ones as well, for whoever has rules of its own about them
  * @throws {AppError} 413, 415
  */
-export async function readForm(ctx: AppContext): Promise<URLSearchParams> {
+export async function readForm(
+  ctx: AppContext,
+  limitBytes: number = BODY_LIMITS.formBytes,
+): Promise<URLSearchParams> {
   if (!ctx.is(FORM_TYPE)) throw fail('unsupported_media_type');
-  await readBody(ctx, FORM_LIMIT_BYTES);
-  return new URLSearchParams(String(ctx.request.body));
+  await readBody(ctx, limitBytes);
+  const text = String(ctx.request.body);
+  // Of a body that came in chunks nobody knew the length.
+  if (text.length > limitBytes) throw fail('body_too_large');
+  return new URLSearchParams(text);
 }
 
 /**
@@ -65,7 +75,7 @@ export async function parseJson<Schema extends z.ZodType>(
   schema: Schema,
 ): Promise<z.output<Schema>> {
   if (ctx.request.length !== 0 && ctx.is('json') === false) throw fail('unsupported_media_type');
-  await readBody(ctx, JSON_LIMIT_BYTES);
+  await readBody(ctx, BODY_LIMITS.jsonBytes);
   const body = ctx.request.body ?? {};
   checkJson(body);
   return validate(schema, body);
@@ -123,7 +133,7 @@ function formFields(form: URLSearchParams): Record<string, string> {
       throw fail('duplicate_parameter', { errors: [fault([name], 'given more than once')] });
     if (PROTOTYPE_KEYS.has(name) || isUnstorable(name) || isUnstorable(value)) throw fail('malformed_body');
     fields.set(name, value);
-    if (fields.size > MAX_FORM_FIELDS) throw fail('malformed_body');
+    if (fields.size > BODY_LIMITS.formFields) throw fail('malformed_body');
   }
   return Object.fromEntries(fields);
 }
@@ -131,7 +141,7 @@ function formFields(form: URLSearchParams): Record<string, string> {
 function checkJson(value: unknown, depth = 0): void {
   if (typeof value === 'string' && isUnstorable(value)) throw fail('malformed_body');
   if (typeof value !== 'object' || value === null) return;
-  if (depth === MAX_JSON_DEPTH) throw fail('malformed_body');
+  if (depth === BODY_LIMITS.jsonDepth) throw fail('malformed_body');
   for (const [key, member] of Object.entries(value)) {
     if (PROTOTYPE_KEYS.has(key) || isUnstorable(key)) throw fail('malformed_body');
     checkJson(member, depth + 1);

@@ -42,10 +42,13 @@ export function protocolRoutes(registry: Pick<ProviderRegistry, 'get'>): Middlew
   };
 }
 
+/** An address with more, and the cookies beside it, would be more than what a request's headers may take. */
+export const LONGEST_QUERY_BYTES = 12 * 1024;
+
 async function answer(ctx: TenantRequestContext): Promise<void> {
   if (ctx.method === 'POST' && BY_FORM.has(ctx.path)) {
     const { mountPath } = ctx.state.tenantProvider.context;
-    const form = await readForm(ctx);
+    const form = await readForm(ctx, LONGEST_QUERY_BYTES);
     ctx.status = 303;
     ctx.redirect(`${mountPath}${ctx.path}?${form.toString()}`);
     return;
