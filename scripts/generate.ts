@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { renderCliReference } from '../src/cli/reference.ts';
 import { generateApiErrorsReference } from './generators/api-errors-reference.ts';
 import { generateConfigurationReference } from './generators/configuration-reference.ts';
+import { generateLimitsReference } from './generators/limits-reference.ts';
 import { generateMetricsReference } from './generators/metrics-reference.ts';
 import { generateOpenApi } from './generators/openapi.ts';
 import { generateSchema } from './generators/schema.ts';
@@ -18,6 +19,7 @@ const GENERATED: Record<string, () => Promise<string> | string> = {
   'docs/configuration.md': generateConfigurationReference,
   'docs/api-errors.md': generateApiErrorsReference,
   'docs/openapi.json': generateOpenApi,
+  'docs/limits.md': generateLimitsReference,
   'docs/metrics.md': generateMetricsReference,
   'docs/tenant-settings.md': generateTenantSettingsReference,
   'migrations/schema.txt': generateSchema,

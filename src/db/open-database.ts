@@ -21,7 +21,7 @@ interface DatabaseConfig {
 }
 
 // Whoever waits for a page gives up soon; a database that cannot answer in this time answers 503.
-const TIMEOUTS = { statementTimeoutMs: 2000, lockTimeoutMs: 2000, acquireTimeoutMs: 2000 };
+export const DATABASE_TIMEOUTS = { statementTimeoutMs: 2000, lockTimeoutMs: 2000, acquireTimeoutMs: 2000 };
 
 /**
  * The database of the configuration, for the server and for the command line beside it. Opening makes
@@ -33,7 +33,7 @@ export async function openDatabase(config: DatabaseConfig, log: Logger): Promise
       ? await startEmbeddedPostgres({ dataDir: config.dataDir, log })
       : undefined;
   const url = embedded?.url ?? config.databaseUrl ?? '';
-  const db = createDatabase({ url, poolMax: config.databasePool, ...TIMEOUTS });
+  const db = createDatabase({ url, poolMax: config.databasePool, ...DATABASE_TIMEOUTS });
   return {
     db,
     url,

@@ -37,6 +37,9 @@ export class OutboundError extends Error {
   }
 }
 
+/** Of every exchange, unless it is told otherwise. */
+export const OUTBOUND_LIMITS = { timeoutMs: 2500, maxBytes: 256 * 1024 } as const;
+
 export interface SafeFetchOptions {
   /** Networks (CIDRs) that may be reached besides public addresses, also by plain http. */
   allow: readonly string[];
@@ -54,7 +57,7 @@ export interface SafeFetchOptions {
  * @throws {OutboundError} (from the returned function) for whatever kept the answer from arriving
  */
 export function createSafeFetch(options: SafeFetchOptions): SafeFetch {
-  const { allow, timeoutMs = 2500, maxBytes = 256 * 1024, resolve = resolveHost } = options;
+  const { allow, timeoutMs, maxBytes, resolve } = { ...OUTBOUND_LIMITS, resolve: resolveHost, ...options };
   let loading: ReturnType<typeof load> | undefined;
 
   /** At the first request, which many installations never make: it takes 4 MB. */
