@@ -13,6 +13,7 @@ import { createKeyRotationJob } from './jobs/key-rotation-job.ts';
 import { createLogoutDeliveryJob } from './jobs/logout-delivery-job.ts';
 import { createMailDeliveryJob } from './jobs/mail-delivery-job.ts';
 import { createScheduler } from './jobs/scheduler.ts';
+import { createSessionLimitJob } from './jobs/session-limit-job.ts';
 import { createUserLifeCycleJob } from './jobs/user-life-cycle-job.ts';
 import { systemClock } from './lib/clock.ts';
 import type { Logger } from './lib/logger.ts';
@@ -155,6 +156,7 @@ export async function startGatehouse({
         createKeyRotationJob({ db, tenants: services.tenants, keys: services.keys, log }),
         createExpiryJob({ db, log, refreshAbsoluteSeconds: config.refreshAbsoluteSeconds }),
         createLogoutDeliveryJob({ db, registry: app.registry, log }),
+        createSessionLimitJob({ db, sessions: services.sessions, now: systemClock, log }),
         createUserLifeCycleJob({ db, users: services.users, eraseDays: config.userEraseDays, log }),
         createAccountRequestsJob({ exports: services.dataExports, deletions: services.accountDeletions }),
         ...(config.mail ? [createMailDeliveryJob(services.mail)] : []),

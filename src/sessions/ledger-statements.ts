@@ -115,3 +115,9 @@ export function ledgerEnd(ended: string): string {
      WHERE l.tenant_id = ${ended}.tenant_id AND l.session_uid = ${ended}.session_uid AND l.ended_at IS NULL
     RETURNING l.id, l.session_uid)`;
 }
+
+/** The same for many, which are locked and end whatever else the statement does. Takes the reason, the tenant and the engine's uids. */
+export const LEDGER_END_OF_MANY = `
+  UPDATE user_sessions SET ended_at = clock_timestamp(), end_reason = ?::text, updated_at = now()
+   WHERE tenant_id = ? AND session_uid = ANY (?) AND ended_at IS NULL
+  RETURNING id`;

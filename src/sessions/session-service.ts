@@ -1,7 +1,8 @@
 import type { Db } from '../db/database.ts';
-import { recordEvent } from '../events/record-event.ts';
+import { recordEvents } from '../events/record-event.ts';
 import type { Actor } from '../http/actor.ts';
 import { defineErrors } from '../lib/errors.ts';
+import { MOST_LIVE_SESSIONS } from './session.ts';
 import type { SessionEndReason, UserSession } from './session.ts';
 import { sessionStore } from './session-store.ts';
 
@@ -40,16 +41,17 @@ export function createSessionService({ db, endSessions }: { db: Db; endSessions:
     actor: Actor,
     userId: string,
     which: { uids?: readonly string[]; exceptUid?: string | undefined },
+    reason: 'revoked' | 'too_many' = 'revoked',
   ): Promise<number> {
     return db.transaction(async (trx) => {
-      const ids = await endSessions(trx, actor.tenantId, { userId, ...which, reason: 'revoked' });
-      for (const id of ids) {
-        await recordEvent(trx, actor, 'session.ended', {
-          target: { type: 'user', id: userId },
-          reason: 'revoked',
-          data: { session_id: id },
-        });
-      }
+      const ids = await endSessions(trx, actor.tenantId, { userId, ...which, reason });
+      const target = { type: 'user', id: userId };
+      await recordEvents(
+        trx,
+        actor,
+        'session.ended',
+        ids.map((id) => ({ target, reason, data: { session_id: id } })),
+      );
       return ids.length;
     });
   }
@@ -99,5 +101,11 @@ export function createSessionService({ db, endSessions }: { db: Db; endSessions:
 
     /** @returns how many ended */
     revokeAll: (actor: Actor, userId: string): Promise<number> => end(actor, userId, {}),
+
+    /** Of somebody who has more sessions than one person may: those that were used longest ago. @returns how many ended */
+    async endExcess(actor: Actor, userId: string): Promise<number> {
+      const uids = await sessionStore(db, actor.tenantId).listExcess(userId, MOST_LIVE_SESSIONS);
+      return uids.length === 0 ? 0 : end(actor, userId, { uids }, 'too_many');
+    },
   };
 }

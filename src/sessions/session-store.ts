@@ -3,6 +3,9 @@ import { isId } from '../lib/ids.ts';
 import type { Device } from './device.ts';
 import type { UserSession } from './session.ts';
 
+/** What one transaction ends; there may be more. */
+const MOST_AT_ONCE = 1000;
+
 /** Queries of `user_sessions`; its rows are written with the engine's sessions, see ledger-statements.ts. */
 export function sessionStore(db: Db, tenantId: string) {
   const live = (userId: string) =>
@@ -49,6 +52,16 @@ export function sessionStore(db: Db, tenantId: string) {
       return Number(row?.count ?? 0);
     },
 
+    /** @returns the engine's uids of all but the `most` that were used last */
+    async listExcess(userId: string, most: number): Promise<string[]> {
+      const rows = await live(userId)
+        .orderByRaw('last_seen_at DESC, id DESC')
+        .offset(most)
+        .limit(MOST_AT_ONCE)
+        .select('session_uid');
+      return rows.map(({ session_uid: uid }) => uid);
+    },
+
     async findLiveUid(userId: string, id: string): Promise<string | undefined> {
       if (!isId(userId) || !isId(id)) return undefined;
       return (await live(userId).where({ id }).first('session_uid'))?.session_uid;
@@ -75,6 +88,27 @@ export function sessionStore(db: Db, tenantId: string) {
       return row && { ip: row.ip, secondsAgo: row.seconds_ago };
     },
   };
+}
+
+/**
+ * People who have more sessions than one person may, among those who signed in lately. Ids tell the time, so it reads
+ * no more than the sign-ins of that time, and of each person no more than it takes to know.
+ * @param since such an id
+ */
+export async function findCrowded(
+  db: Db,
+  { since, most, limit }: { since: string; most: number; limit: number },
+): Promise<{ tenantId: string; userId: string }[]> {
+  const { rows } = await db.raw<{ rows: { tenant_id: string; user_id: string }[] }>(
+    `SELECT r.tenant_id, r.user_id
+       FROM (SELECT DISTINCT tenant_id, user_id FROM user_sessions WHERE id >= ?::uuid AND ended_at IS NULL) r
+      WHERE EXISTS (SELECT 1 FROM user_sessions l
+                     WHERE l.tenant_id = r.tenant_id AND l.user_id = r.user_id AND l.ended_at IS NULL AND l.ends_at > now()
+                    OFFSET ?)
+      LIMIT ?`,
+    [since, most, limit],
+  );
+  return rows.map((row) => ({ tenantId: row.tenant_id, userId: row.user_id }));
 }
 
 interface LiveSession {

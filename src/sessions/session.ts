@@ -32,10 +32,18 @@ export type SessionEndReason =
   /** From another one, or by an administrator. */
   | 'revoked'
   /** Everything of the user ended: disabled, deleted, a new password. */
-  | 'access_ended';
+  | 'access_ended'
+  /** The person has newer ones, and as many as one person may. */
+  | 'too_many';
 
 /**
  * However often it is used, a session ends this long after the person last proved who they are. NIST SP
  * 800-63B-4 §2.1.3 asks for no more than 30 days where a password alone is enough.
  */
 export const SESSION_ABSOLUTE_SECONDS = 30 * 86_400;
+
+/**
+ * So many a person may have at once; a job ends those used longest ago. Each costs as much as any other when all end,
+ * and somebody who signs in for every call would make one each time.
+ */
+export const MOST_LIVE_SESSIONS = 200;

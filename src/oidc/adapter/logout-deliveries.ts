@@ -23,24 +23,35 @@ interface DeliveryRow {
   attempts: number;
 }
 
+/** Apps that want to be told. Also those that are gone: their own sessions should not outlive their place here. */
+const LISTENING = "c.metadata ->> 'backchannel_logout_uri' IS NOT NULL";
+
+/** For the end of one app's part in a session. */
 export async function enqueueLogout(
   trx: Db,
   tenantId: string,
   { clientId, accountId, sid }: { clientId: string; accountId: string; sid?: string | undefined },
 ): Promise<void> {
-  await trx('logout_deliveries').insert({
-    id: newId(),
-    tenant_id: tenantId,
-    client_id: clientId,
-    account_id: accountId,
-    sid: sid ?? null,
-  });
+  await trx.raw(
+    `INSERT INTO logout_deliveries (id, tenant_id, client_id, account_id, sid)
+     SELECT ?, c.tenant_id, c.client_id, ?, ? FROM clients c
+      WHERE c.tenant_id = ? AND c.client_id = ? AND ${LISTENING}`,
+    [newId(), accountId, sid ?? null, tenantId, clientId],
+  );
 }
 
 /**
- * For what an app loses without the sessions ending: each session of these people that the app knows, if it wants to
- * be told. One statement, however many there are.
+ * For sessions, one statement however many there are: each app that they know and that wants to be told.
+ * @param sessions a table or a part of the same `WITH` that has `tenant_id`, `account_id` and `payload`
  */
+export function logoutsOf(sessions: string): string {
+  return `INSERT INTO logout_deliveries (id, tenant_id, client_id, account_id, sid)
+     SELECT gen_random_uuid(), s.tenant_id, c.client_id, s.account_id, a.value ->> 'sid'
+       FROM ${sessions} s CROSS JOIN LATERAL jsonb_each(s.payload -> 'authorizations') a
+       JOIN clients c ON c.tenant_id = s.tenant_id AND c.client_id = a.key AND ${LISTENING}`;
+}
+
+/** For what an app loses without the sessions of these people ending. */
 export async function enqueueClientLogouts(
   trx: Db,
   tenantId: string,
@@ -48,13 +59,10 @@ export async function enqueueClientLogouts(
 ): Promise<void> {
   if (accountIds.length === 0) return;
   await trx.raw(
-    `INSERT INTO logout_deliveries (id, tenant_id, client_id, account_id, sid)
-     SELECT gen_random_uuid(), s.tenant_id, c.client_id, s.account_id, a.value ->> 'sid'
-       FROM clients c, oidc_models s, LATERAL jsonb_each(s.payload -> 'authorizations') a
-      WHERE c.tenant_id = ? AND c.client_id = ? AND c.metadata ->> 'backchannel_logout_uri' IS NOT NULL
-        AND s.tenant_id = c.tenant_id AND s.model = 'Session' AND s.account_id = ANY (?::uuid[])
-        AND s.dead_at IS NULL AND s.expires_at > now() AND a.key = c.client_id AND a.value ->> 'sid' IS NOT NULL`,
-    [tenantId, clientId, [...new Set(accountIds)]],
+    `${logoutsOf('oidc_models')}
+      WHERE c.tenant_id = ? AND c.client_id = ? AND s.tenant_id = ? AND s.model = 'Session'
+        AND s.account_id = ANY (?::uuid[]) AND s.dead_at IS NULL AND s.expires_at > now()`,
+    [tenantId, clientId, tenantId, [...new Set(accountIds)]],
   );
 }
 
