@@ -20,7 +20,8 @@ import { createSealer } from './lib/sealer.ts';
 import { createMailService } from './notifications/mail-service.ts';
 import { parseSmtpUrl } from './notifications/smtp-url.ts';
 import { createSmtpTransport } from './notifications/smtp-transport.ts';
-import { endSessions, revokeClientAccess, revokeUserAccess } from './oidc/adapter/revoke-access.ts';
+import { continueEndingAccess, endSomeGrants } from './oidc/adapter/client-access.ts';
+import { endSessions, revokeUserAccess } from './oidc/adapter/revoke-access.ts';
 import { createLinks } from './one-time-codes/links.ts';
 import { createOneTimeCodes } from './one-time-codes/one-time-codes.ts';
 import { createAccountLock } from './recovery/account-lock.ts';
@@ -184,7 +185,13 @@ export function createServices({
       const { checkClientMetadata } = await import('./oidc/check-client-metadata.ts');
       await checkClientMetadata(metadata);
     },
-    revokeClientAccess,
+    async beginEndingAccess(client) {
+      await continueEndingAccess(db, client).catch((err: unknown) => {
+        log.warn({ err, client_id: client.clientId }, 'the grants of a client are left to the job');
+      });
+    },
+    finishEndingAccess: async (trx, tenantId, clientId) =>
+      (await endSomeGrants(trx, tenantId, clientId)).isDone,
     resourceExists: async (reader, tenantId, identifier) =>
       (await resourceStore(reader, tenantId).findByIdentifier(identifier)) !== undefined,
   });

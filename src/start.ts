@@ -8,6 +8,7 @@ import type { DrainOptions, RunningServer } from './http/server.ts';
 import { fixedLanguage } from './i18n/request-language.ts';
 import { SOURCE_LOCALE } from './i18n/translations.ts';
 import { createAccountRequestsJob } from './jobs/account-requests-job.ts';
+import { createClientAccessJob } from './jobs/client-access-job.ts';
 import { createExpiryJob } from './jobs/expiry-job.ts';
 import { createKeyRotationJob } from './jobs/key-rotation-job.ts';
 import { createLogoutDeliveryJob } from './jobs/logout-delivery-job.ts';
@@ -156,6 +157,7 @@ export async function startGatehouse({
         createKeyRotationJob({ db, tenants: services.tenants, keys: services.keys, log }),
         createExpiryJob({ db, log, refreshAbsoluteSeconds: config.refreshAbsoluteSeconds }),
         createLogoutDeliveryJob({ db, registry: app.registry, log }),
+        createClientAccessJob({ db, log }),
         createSessionLimitJob({ db, sessions: services.sessions, now: systemClock, log }),
         createUserLifeCycleJob({ db, users: services.users, eraseDays: config.userEraseDays, log }),
         createAccountRequestsJob({ exports: services.dataExports, deletions: services.accountDeletions }),

@@ -17,5 +17,10 @@ export const fail = defineErrors('client', {
     message:
       'This client already has two live secrets. Revoke one, wait until the older one expires, or let the old ones expire at once.',
   },
+  access_ending: {
+    status: 409,
+    message:
+      'The grants that the client had are still being ended, so that none comes back with it. Try again in a moment.',
+  },
   secret_not_found: { status: 404, message: 'The client has no live secret with this hint.' },
 });

@@ -24,8 +24,13 @@ export interface ClientServiceDeps {
   allowLocalHttp: boolean;
   /** The protocol engine's own opinion of the metadata; throws an `AppError` where it disagrees. */
   checkMetadata: (metadata: Record<string, unknown>) => Promise<void>;
-  /** Ends every grant and token of a client. */
-  revokeClientAccess: (trx: Db, tenantId: string, clientId: string) => Promise<void>;
+  /**
+   * Ends grants of a client that is disabled or gone: as many as can be at once, after the change itself has
+   * committed. What is left is done by a job. Never throws: nothing of the change hangs on it.
+   */
+  beginEndingAccess: (client: { tenantId: string; clientId: string }) => Promise<void>;
+  /** Ends what is left. @returns whether that was all of it, so that nothing can come back with the client */
+  finishEndingAccess: (trx: Db, tenantId: string, clientId: string) => Promise<boolean>;
   resourceExists: (db: Db, tenantId: string, identifier: string) => Promise<boolean>;
 }
 
@@ -75,15 +80,15 @@ export function createClientService(deps: ClientServiceDeps) {
     });
   }
 
-  async function setDisabled(actor: Actor, clientId: string, disabledAt: Date | null): Promise<Client> {
-    return change(actor, clientId, async (trx, client) => {
-      if ((client.disabledAt === null) === (disabledAt === null)) return client;
-      const changed = { ...client, disabledAt, updatedAt: now() };
-      await clientStore(trx, actor.tenantId).update(changed);
-      if (disabledAt) await deps.revokeClientAccess(trx, actor.tenantId, clientId);
-      await recordEvent(trx, actor, disabledAt ? 'client.disabled' : 'client.enabled', targetOf(client));
-      return changed;
-    });
+  /** The change commits by itself: a client must be shut out however many grants it has. */
+  async function shutOut<Result>(
+    actor: Actor,
+    clientId: string,
+    work: (trx: Db, client: Client) => Promise<Result>,
+  ): Promise<Result> {
+    const result = await change(actor, clientId, work);
+    await deps.beginEndingAccess({ tenantId: actor.tenantId, clientId });
+    return result;
   }
 
   return {
@@ -167,9 +172,8 @@ export function createClientService(deps: ClientServiceDeps) {
 
     /** Its grants and tokens end with it, and its id is never given out again. */
     async delete(actor: Actor, clientId: string): Promise<void> {
-      await change(actor, clientId, async (trx, client) => {
+      await shutOut(actor, clientId, async (trx, client) => {
         await clientStore(trx, actor.tenantId).remove(client.id, now());
-        await deps.revokeClientAccess(trx, actor.tenantId, clientId);
         await recordEvent(trx, actor, 'client.deleted', {
           ...targetOf(client),
           data: { before: auditView(client) },
@@ -177,9 +181,36 @@ export function createClientService(deps: ClientServiceDeps) {
       });
     },
 
-    /** Ends its grants and tokens, too. Again on a disabled client: nothing happens. */
-    disable: (actor: Actor, clientId: string) => setDisabled(actor, clientId, now()),
-    enable: (actor: Actor, clientId: string) => setDisabled(actor, clientId, null),
+    /** Ends its grants and tokens, too. Again on a disabled client: nothing happens but more of that. */
+    async disable(actor: Actor, clientId: string): Promise<Client> {
+      return shutOut(actor, clientId, async (trx, client) => {
+        if (client.disabledAt !== null) return client;
+        const changed = { ...client, disabledAt: now(), updatedAt: now() };
+        const store = clientStore(trx, actor.tenantId);
+        await store.update(changed);
+        await store.markAccessEnding(client.id);
+        await recordEvent(trx, actor, 'client.disabled', targetOf(client));
+        return changed;
+      });
+    },
+
+    /**
+     * None of its old grants comes back with it.
+     * @throws {AppError} `client.not_found`, `client.access_ending`
+     */
+    async enable(actor: Actor, clientId: string): Promise<Client> {
+      return change(actor, clientId, async (trx, client) => {
+        if (client.disabledAt === null) return client;
+        if (!(await deps.finishEndingAccess(trx, actor.tenantId, clientId)))
+          throw fail('access_ending', { retryAfterSeconds: 2 });
+        const changed = { ...client, disabledAt: null, updatedAt: now() };
+        const store = clientStore(trx, actor.tenantId);
+        await store.update(changed);
+        await store.unmarkAccessEnding(client.id);
+        await recordEvent(trx, actor, 'client.enabled', targetOf(client));
+        return changed;
+      });
+    },
 
     /**
      * Adds a secret; the old ones go on working for a while.

@@ -104,10 +104,21 @@ export function clientStore(db: Db, tenantId: string) {
         .update({ ...columnsOf(client), updated_at: client.updatedAt });
     },
 
-    /** The row stays, so that its id is never given out again; the secrets go. */
+    /** The row stays, so that its id is never given out again; the secrets go, and the grants are to. */
     async remove(id: string, now: Date): Promise<void> {
       await secrets().where({ client_uuid: id }).delete();
-      await clients().where({ id }).update({ deleted_at: now, updated_at: now });
+      await clients()
+        .where({ id })
+        .update({ deleted_at: now, updated_at: now, access_ending_since: db.fn.now() });
+    },
+
+    /** Its grants are still to end, as the engine's store goes on to do from here (src/oidc/adapter/client-access.ts). */
+    async markAccessEnding(id: string): Promise<void> {
+      await clients().where({ id }).update({ access_ending_since: db.fn.now() });
+    },
+
+    async unmarkAccessEnding(id: string): Promise<void> {
+      await clients().where({ id }).update({ access_ending_since: null });
     },
 
     async insertSecret(id: string, secret: ClientSecret): Promise<void> {

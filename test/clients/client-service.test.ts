@@ -11,7 +11,7 @@ import { newTenant, testDb } from '../support/database.ts';
 const WEB = { redirect_uris: ['https://app.example.com/cb'] };
 const PUBLIC = { ...WEB, token_endpoint_auth_method: 'none' };
 
-async function setUp() {
+async function setUp({ isEnded = () => true }: { isEnded?: () => boolean } = {}) {
   const db = await testDb();
   const { id: tenantId } = await newTenant(db);
   const clock = { now: new Date() };
@@ -24,9 +24,10 @@ async function setUp() {
     async checkMetadata(metadata) {
       checked.push(metadata);
     },
-    async revokeClientAccess(_trx, tenant, clientId) {
-      revoked.push(`${tenant}/${clientId}`);
+    async beginEndingAccess(client) {
+      revoked.push(`${client.tenantId}/${client.clientId}`);
     },
+    finishEndingAccess: async () => isEnded(),
     resourceExists: async (_db, _tenant, identifier) => identifier === 'https://api.example.com',
   });
   const actor: Actor = { tenantId, type: 'operator' };
@@ -189,7 +190,8 @@ describe('registering a client', () => {
       checkMetadata: async () => {
         throw new AppError('client.invalid', 400, 'no');
       },
-      revokeClientAccess: async () => {},
+      beginEndingAccess: async () => {},
+      finishEndingAccess: async () => true,
       resourceExists: async () => true,
     });
 
@@ -331,7 +333,7 @@ describe('deleting and disabling a client', () => {
     );
   });
 
-  it('ends its access when it is disabled, once, and keeps it for later', async () => {
+  it('ends its access when it is disabled, and keeps it for later', async () => {
     const { db, tenantId, actor, clients, revoked } = await setUp();
     await clients.create(actor, { clientId: 'shop', name: 'Shop', metadata: WEB });
 
@@ -342,32 +344,54 @@ describe('deleting and disabling a client', () => {
 
     assert.ok(disabled.disabledAt);
     assert.equal((await clients.get(actor, 'shop')).disabledAt, null);
-    assert.deepEqual(revoked, [`${tenantId}/shop`]);
+    assert.deepEqual(new Set(revoked), new Set([`${tenantId}/shop`]));
     const types = (await eventsOf(db, tenantId)).map(({ type }) => type);
     assert.deepEqual(types, ['client.created', 'client.disabled', 'client.enabled']);
   });
 
-  it('leaves everything as it was when its access cannot be ended', async () => {
-    const { db, actor, clients, tenantId } = await setUp();
-    await clients.create(actor, { clientId: 'shop', name: 'Shop', metadata: WEB });
-    const failing = createClientService({
+  it('is disabled and deleted before anything of its access is ended, and marked until all of it has', async () => {
+    const { db, tenantId, actor } = await setUp();
+    const seen: unknown[] = [];
+    const clients = createClientService({
       db,
       now: () => new Date(),
       allowLocalHttp: false,
       checkMetadata: async () => {},
-      revokeClientAccess: async () => {
-        throw new Error('the store failed');
+      async beginEndingAccess({ clientId }) {
+        const { disabled_at, deleted_at, access_ending_since } = await db('clients')
+          .where({ tenant_id: tenantId, client_id: clientId })
+          .first();
+        seen.push([disabled_at !== null, deleted_at !== null, access_ending_since !== null]);
       },
+      finishEndingAccess: async () => true,
       resourceExists: async () => true,
     });
+    await clients.create(actor, { clientId: 'shop', name: 'Shop', metadata: WEB });
+    await clients.create(actor, { clientId: 'till', name: 'Till', metadata: WEB });
 
-    await assert.rejects(failing.delete(actor, 'shop'), /the store failed/);
+    await clients.disable(actor, 'shop');
+    await clients.delete(actor, 'till');
 
-    assert.equal((await clients.get(actor, 'shop')).secrets.length, 1);
-    assert.deepEqual(
-      (await eventsOf(db, tenantId)).map(({ type }) => type),
-      ['client.created'],
-    );
+    assert.deepEqual(seen, [
+      [true, false, true],
+      [false, true, true],
+    ]);
+  });
+
+  it('stays disabled while grants of before are left', async () => {
+    let isEnded = false;
+    const { actor, clients, db, tenantId } = await setUp({ isEnded: () => isEnded });
+    await clients.create(actor, { clientId: 'shop', name: 'Shop', metadata: WEB });
+    await clients.disable(actor, 'shop');
+
+    await assert.rejects(clients.enable(actor, 'shop'), refusal('client.access_ending'));
+    assert.ok((await clients.get(actor, 'shop')).disabledAt);
+
+    isEnded = true;
+    await clients.enable(actor, 'shop');
+    assert.equal((await clients.get(actor, 'shop')).disabledAt, null);
+    const row = await db('clients').where({ tenant_id: tenantId, client_id: 'shop' }).first();
+    assert.equal(row.access_ending_since, null);
   });
 });
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Knex } from 'knex';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { revokeClientAccess, revokeUserAccess } from '../../src/oidc/adapter/revoke-access.ts';
+import { endSomeGrants } from '../../src/oidc/adapter/client-access.ts';
+import { revokeUserAccess } from '../../src/oidc/adapter/revoke-access.ts';
 import { GOOD_PASSWORD, startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
 import { startReplicas } from '../support/replicas.ts';
@@ -206,7 +207,7 @@ describe('requests that meet on two server processes', function () {
     const [page] = await whileLocked(
       allWrites,
       () => [agent.get(rp.authorizationUrl({ prompt: 'none' }))],
-      (trx) => revokeClientAccess(trx, tenant.tenant.id, rp.clientId),
+      (trx) => endSomeGrants(trx, tenant.tenant.id, rp.clientId),
     );
 
     const arrived = page && (await agent.follow(page, app.url));

@@ -11,16 +11,18 @@ export interface Replica {
 }
 
 /**
- * Server processes on the shared test database under one public URL, as behind a load balancer.
+ * Server processes under one public URL, as behind a load balancer.
  * @param env for all of them
+ * @param databaseUrl absent: the shared test database
  */
 export async function startReplicas(
   count: number,
   publicUrl: string,
   env: Record<string, string> = {},
+  databaseUrl?: string,
 ): Promise<Replica[]> {
-  const databaseUrl = await testDatabaseUrl();
-  return Promise.all(Array.from({ length: count }, () => startReplica(databaseUrl, publicUrl, env)));
+  const url = databaseUrl ?? (await testDatabaseUrl());
+  return Promise.all(Array.from({ length: count }, () => startReplica(url, publicUrl, env)));
 }
 
 async function startReplica(
@@ -32,6 +34,8 @@ async function startReplica(
     env: {
       ...process.env,
       TEST_DATABASE_URL: databaseUrl,
+      // Without it the first would name the server of another database; a replica copies none.
+      TEST_DATABASE_TEMPLATE: 'none',
       REPLICA_ENV: JSON.stringify({ PUBLIC_URL: publicUrl, ...env }),
     },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -6,19 +6,13 @@ import { userStore } from '../../users/user-store.ts';
 import { enqueueClientLogouts, logoutsOf } from './logout-deliveries.ts';
 
 /**
- * Ends what a person or a client may do, at once and on every replica: the person's row first, then sessions, then
- * grants, the order in which requests under way lock them.
+ * Ends what a person may do, at once and on every replica: the person's row first, then sessions, then grants, the
+ * order in which requests under way lock them. Of clients, see client-access.ts.
  */
 export async function revokeUserAccess(trx: Db, tenantId: string, userId: string): Promise<void> {
   await userStore(trx, tenantId).outdateProofs(userId);
   await killSessions(trx, tenantId, { userId, reason: 'access_ended' });
   await killGrants(trx, tenantId, (grants) => grants.where({ account_id: userId }));
-}
-
-/** Sessions of its users go on; the app is told that it has no part in them any more. */
-export async function revokeClientAccess(trx: Db, tenantId: string, clientId: string): Promise<void> {
-  const accountIds = await killGrants(trx, tenantId, (grants) => grants.where({ client_id: clientId }));
-  await enqueueClientLogouts(trx, tenantId, { clientId, accountIds });
 }
 
 /** What one app may do in the name of one person; the app is told. @returns whether there was anything */
