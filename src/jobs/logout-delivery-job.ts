@@ -1,13 +1,15 @@
 import type { Db } from '../db/database.ts';
 import type { Logger } from '../lib/logger.ts';
 import { finishLogout, postponeLogout, takeDueLogouts } from '../oidc/adapter/logout-deliveries.ts';
-import type { LogoutDelivery } from '../oidc/adapter/logout-deliveries.ts';
+import type { LogoutDelivery, ToldApp } from '../oidc/adapter/logout-deliveries.ts';
 import { sendBackchannelLogout } from '../oidc/extensions/clients.ts';
 import type { ProviderRegistry } from '../oidc/provider-registry.ts';
 import { tenantStore } from '../tenants/tenant-store.ts';
 import type { Job } from './job.ts';
 
-const BATCH = 20;
+const BATCH = 40;
+/** Of a batch, for one app. */
+const SHARE = 5;
 const ATTEMPT_SECONDS = 30;
 const FIRST_DELAY_SECONDS = 5;
 const LONGEST_DELAY_SECONDS = 3600;
@@ -31,25 +33,34 @@ export function createLogoutDeliveryJob({
     name: 'logout-delivery',
     everySeconds: 2,
     async run(signal) {
-      for (;;) {
-        if (signal.aborted) return;
-        const due = await takeDueLogouts(db, BATCH, ATTEMPT_SECONDS);
-        await Promise.all(due.map(deliver));
-        if (due.length < BATCH) return;
+      /** They do not answer: what else waits for them has time until the next run, and keeps nobody waiting. */
+      const silent: ToldApp[] = [];
+      while (!signal.aborted) {
+        const due = await takeDueLogouts(db, {
+          limit: BATCH,
+          share: SHARE,
+          attemptSeconds: ATTEMPT_SECONDS,
+          except: silent,
+        });
+        if (due.length === 0) return;
+        const isTold = await Promise.all(due.map(deliver));
+        silent.push(...due.filter((_, index) => !isTold[index]));
       }
     },
   };
 
-  async function deliver(delivery: LogoutDelivery): Promise<void> {
+  /** @returns whether the app took it */
+  async function deliver(delivery: LogoutDelivery): Promise<boolean> {
     const { id, clientId, attempts } = delivery;
     try {
       await send(delivery);
       await finishLogout(db, id);
+      return true;
     } catch (err) {
       if (attempts >= MOST_ATTEMPTS) {
         log.error({ err, client_id: clientId, attempts }, 'gave up telling an app about a logout');
         await finishLogout(db, id);
-        return;
+        return false;
       }
       const delaySeconds = Math.min(FIRST_DELAY_SECONDS * 2 ** (attempts - 1), LONGEST_DELAY_SECONDS);
       log.warn(
@@ -57,6 +68,7 @@ export function createLogoutDeliveryJob({
         'an app could not be told about a logout',
       );
       await postponeLogout(db, id, delaySeconds, err instanceof Error ? err.message : 'unknown error');
+      return false;
     }
   }
 

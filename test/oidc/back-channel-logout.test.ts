@@ -37,12 +37,12 @@ describe('back-channel logout', () => {
     await database.drop();
   });
 
-  const deliver = (of = app) =>
+  const deliver = (of = app, signal = new AbortController().signal) =>
     createLogoutDeliveryJob({
       db: of.db,
       registry: of.registry,
       log: createLogger({ level: 'silent' }),
-    }).run(new AbortController().signal);
+    }).run(signal);
   const waiting = () => app.db('logout_deliveries').orderBy('created_at');
   const makeDue = () => app.db('logout_deliveries').update({ next_attempt_at: app.db.fn.now() });
   const tokenIn = ({ body }: { body: string }) => new URLSearchParams(body).get('logout_token') ?? '';
@@ -208,6 +208,65 @@ describe('back-channel logout', () => {
     await Promise.all([deliver(), deliver(), deliver()]);
 
     assert.equal(server.requests.length, 1);
+  });
+
+  describe('with an app that does not answer, for which very much waits', () => {
+    const pathsOf = () => server.requests.map(({ path }) => path);
+
+    /** Older than everything else that waits. */
+    async function silentApp(path: string, count: number): Promise<void> {
+      const { clientId } = await createRelyingParty(app, tenant, {
+        metadata: { backchannel_logout_uri: `${server.url}${path}` },
+      });
+      await app.db.raw(
+        `INSERT INTO logout_deliveries (id, tenant_id, client_id, account_id, sid, next_attempt_at)
+         SELECT gen_random_uuid(), ?::uuid, ?, gen_random_uuid(), 'sid-' || i, now() - interval '1 hour'
+           FROM generate_series(1, ?::int) AS i`,
+        [tenant.tenant.id, clientId, count],
+      );
+    }
+
+    beforeEach(() => {
+      server.respond = (req, res) => void res.writeHead(req.url?.startsWith('/silent') ? 503 : 200).end();
+    });
+
+    it('tells the others in the first batch, and asks that one no more in this run', async () => {
+      const { agent } = await signedIn();
+      await signOut(agent, tenant.issuer);
+      await silentApp('/silent', 300);
+
+      await deliver();
+
+      assert.equal(pathsOf().filter((path) => path === '/logged-out').length, 1);
+      assert.equal(pathsOf().filter((path) => path === '/silent').length, 5);
+      assert.equal((await waiting()).length, 300);
+    });
+
+    it('tells who has not been told yet before those who did not answer, however many these are', async () => {
+      for (let index = 0; index < 10; index += 1) await silentApp(`/silent-${index}`, 5);
+      await app.db('logout_deliveries').update({ attempts: 1 });
+      const { agent } = await signedIn();
+      await signOut(agent, tenant.issuer);
+      const stopping = new AbortController();
+      server.respond = (_req, res) => {
+        stopping.abort();
+        res.writeHead(503).end();
+      };
+
+      await deliver(app, stopping.signal);
+
+      assert.equal(pathsOf().length, 40);
+      assert.ok(pathsOf().includes('/logged-out'));
+    });
+
+    it('tells all that waits for one that answers', async () => {
+      await silentApp('/answers', 93);
+
+      await deliver();
+
+      assert.equal(server.requests.length, 93);
+      assert.deepEqual(await waiting(), []);
+    });
   });
 
   it('tells the apps of a user who was disabled', async () => {

@@ -66,22 +66,51 @@ export async function enqueueClientLogouts(
   );
 }
 
+/** An app of a tenant. */
+export type ToldApp = Pick<LogoutDelivery, 'tenantId' | 'clientId'>;
+
 /**
- * Takes what is due, each for the time of one attempt: a process that dies leaves it due again.
- * @param attemptSeconds how long nobody else takes it
+ * Takes what is due, each for the time of one attempt: a process that dies leaves it due again. No app gets more than
+ * its share, however much waits for it, and what was never tried goes first: many that do not answer keep no other
+ * waiting. The arrays make each subquery run once (as a join it could run again and exceed the limit).
+ * @param take.attemptSeconds how long nobody else takes it
+ * @param take.share the most for one app
+ * @param take.except apps that are not to be asked now
  */
 export async function takeDueLogouts(
   db: Db,
-  limit: number,
-  attemptSeconds: number,
+  take: { limit: number; share: number; attemptSeconds: number; except: readonly ToldApp[] },
 ): Promise<LogoutDelivery[]> {
+  // From app to app by the index, since what waits for one may be more than can be read.
   const { rows } = await db.raw<{ rows: DeliveryRow[] }>(
-    `UPDATE logout_deliveries
+    `WITH RECURSIVE apps AS (
+       (SELECT tenant_id, client_id FROM logout_deliveries ORDER BY tenant_id, client_id LIMIT 1)
+       UNION ALL
+       SELECT next.tenant_id, next.client_id
+         FROM apps CROSS JOIN LATERAL (
+           SELECT d.tenant_id, d.client_id FROM logout_deliveries d
+            WHERE (d.tenant_id, d.client_id) > (apps.tenant_id, apps.client_id)
+            ORDER BY d.tenant_id, d.client_id LIMIT 1) AS next)
+     UPDATE logout_deliveries
         SET attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => ?::float8), updated_at = now()
-      WHERE id = ANY (ARRAY (SELECT id FROM logout_deliveries WHERE next_attempt_at <= now()
-                              ORDER BY next_attempt_at LIMIT ? FOR UPDATE SKIP LOCKED))
+      WHERE id = ANY (ARRAY (
+        SELECT id FROM logout_deliveries
+         WHERE next_attempt_at <= now() AND id = ANY (ARRAY (
+           SELECT due.id FROM apps CROSS JOIN LATERAL (
+             SELECT d.id, d.attempts, d.next_attempt_at FROM logout_deliveries d
+              WHERE d.tenant_id = apps.tenant_id AND d.client_id = apps.client_id AND d.next_attempt_at <= now()
+              ORDER BY d.next_attempt_at LIMIT ?) AS due
+            WHERE (apps.tenant_id, apps.client_id) NOT IN (SELECT * FROM unnest(?::uuid[], ?::text[]))
+            ORDER BY due.attempts, due.next_attempt_at LIMIT ?))
+         FOR UPDATE SKIP LOCKED))
       RETURNING id, tenant_id, client_id, account_id, sid, attempts`,
-    [attemptSeconds, limit],
+    [
+      take.attemptSeconds,
+      take.share,
+      take.except.map(({ tenantId }) => tenantId),
+      take.except.map(({ clientId }) => clientId),
+      take.limit,
+    ],
   );
   return rows.map((row) => ({
     id: row.id,
