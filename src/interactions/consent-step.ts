@@ -101,9 +101,12 @@ export async function allowConsent(ctx: TenantRequestContext, context: Interacti
   });
 
   async function grantOf({ interaction: { grantId } }: InteractionContext, owner: string): Promise<Grant> {
-    // Two tabs may add to one grant at once.
     const unit = currentUnitOfWork();
-    if (unit) unit.locksGrants = true;
+    if (unit) {
+      // Two tabs may add to one grant at once.
+      unit.locksGrants = true;
+      unit.sessionOfNewGrant = interaction.session?.uid;
+    }
     const existing = grantId === undefined ? undefined : await provider.Grant.find(grantId);
     return existing ?? new provider.Grant({ accountId: owner, clientId: app.id });
   }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { attemptStore } from '../../src/attempts/attempt-store.ts';
 import { databaseCounters } from '../../src/db/rate-counters.ts';
+import { createClientAccessJob } from '../../src/jobs/client-access-job.ts';
 import { createExpiryJob } from '../../src/jobs/expiry-job.ts';
 import { createLogoutDeliveryJob } from '../../src/jobs/logout-delivery-job.ts';
 import { createUserLifeCycleJob } from '../../src/jobs/user-life-cycle-job.ts';
+import { newId } from '../../src/lib/ids.ts';
 import { createLogger } from '../../src/lib/logger.ts';
-import { enqueueLogout } from '../../src/oidc/adapter/logout-deliveries.ts';
 import { fillDatabase } from '../../bench/growth/fill-database.ts';
 import { visitorOf } from '../account-portal/visitor.ts';
 import { createApiWorld } from '../management-api/api-world.ts';
@@ -161,6 +162,29 @@ describe('queries of requests, on a database that has grown', function () {
     });
   });
 
+  it('use an index at the session of a grant, at the end of a client, and at that of all sessions', async () => {
+    const world = await createApiWorld(app);
+    const { id, token } = await world.person();
+    const rp = await createRelyingParty(app, tenant);
+    await rp.signIn();
+    const { db, services } = app;
+
+    await assertIndexed(async () => {
+      assert.equal((await world.call('GET', `/users/${id}`, { token })).status, 200);
+      assert.equal((await world.call('POST', '/auth/logout', { token })).status, 204);
+      await services.clients.disable(tenant.actor, rp.clientId);
+      await createClientAccessJob({ db, log: createLogger({ level: 'silent' }) }).run(never);
+      await services.clients.enable(tenant.actor, rp.clientId);
+      await services.sessions.endExcess(tenant.actor, rp.user.id);
+      assert.equal(await services.sessions.revokeAll(tenant.actor, rp.user.id), 1);
+    }, [
+      /s\.session_uid = g\.session_uid/,
+      /WITH killed AS/,
+      /access_ending_since/,
+      /NOT EXISTS \(SELECT 1 FROM oidc_models g/,
+    ]);
+  });
+
   it('use an index at guesses, at what holds them back, and at counting requests', async () => {
     const world = await createApiWorld(app);
     const { email } = await world.person();
@@ -287,9 +311,11 @@ describe('queries of requests, on a database that has grown', function () {
     const { db, services, registry } = app;
     const log = createLogger({ level: 'silent' });
     const rp = await createRelyingParty(app, tenant);
-    await enqueueLogout(db, tenant.actor.tenantId, {
-      clientId: rp.clientId,
-      accountId: rp.user.id,
+    await db('logout_deliveries').insert({
+      id: newId(),
+      tenant_id: tenant.actor.tenantId,
+      client_id: rp.clientId,
+      account_id: rp.user.id,
       sid: 'a',
     });
 

@@ -68,7 +68,7 @@ export function createAccessTokens(context: TenantContext, jwks: JSONWebKeySet) 
       const reader = (await currentUnitOfWork()?.reader()) ?? db;
       const isHonoured = await revocationList(reader, tenant.id).isHonoured(claims.jti, {
         grantId: claims.grant_id,
-        ...(claims.session_bound === true ? { inSessionOf: claims.client_id } : {}),
+        isSessionBound: claims.session_bound === true,
       });
       if (!isHonoured) return inactive;
 

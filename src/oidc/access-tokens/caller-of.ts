@@ -3,7 +3,7 @@ import type { Db } from '../../db/database.ts';
 import type { Caller } from '../../http/caller.ts';
 import { isId, sha256 } from '../../lib/ids.ts';
 import { KEEPS_ACCESS } from '../../users/user-row.ts';
-import { SESSION_OF_GRANT } from '../adapter/revocation-list.ts';
+import { SESSION_OF_GRANT } from '../adapter/session-of-grant.ts';
 import { guarded } from '../adapter/store-errors.ts';
 import { apiIdentifier } from '../api-resource.ts';
 import type { TenantProvider } from '../provider-registry.ts';
@@ -90,7 +90,7 @@ interface Standing {
 async function standingOf(
   db: Db,
   tenantId: string,
-  { jti, grantId, userId, clientId, isSessionBound }: ApiToken,
+  { jti, grantId, userId, isSessionBound }: ApiToken,
 ): Promise<Standing> {
   const { rows } = await prepared<{ is_honoured: boolean; is_active: boolean; roles: string[] }>(
     db,
@@ -108,7 +108,6 @@ async function standingOf(
       grantId === undefined ? null : sha256(grantId),
       tenantId,
       grantId === undefined ? null : sha256(grantId),
-      ...(isSessionBound ? [clientId, grantId ?? null] : []),
       tenantId,
       idOrNull(userId),
       tenantId,

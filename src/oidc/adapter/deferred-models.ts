@@ -36,18 +36,19 @@ export function isLiveGrant(tenantId: string, id: string): StatementPart {
   return { name: 'Grant?', sql: `SELECT 1 WHERE ${LIVE_GRANT}`, bindings: [tenantId, hashId(id)] };
 }
 
-/** A row that nobody else can have inserted. */
+/** A row that nobody else can have inserted. @param sessionUid of a grant the session it belongs to */
 export function inserted(
   tenantId: string,
   model: ModelName,
   id: string,
   payload: ModelPayload,
   expiresInSeconds: number,
+  sessionUid?: string,
 ): StatementPart {
   return {
     name: `+${model}`,
     sql: `${insertOf(model)} WHERE ${ALL_HOLD}`,
-    bindings: rowOf(tenantId, model, id, payload, expiresInSeconds),
+    bindings: rowOf(tenantId, model, id, payload, expiresInSeconds, sessionUid),
     // A sign-in that has just begun begins again.
     mayBeLost: model === 'Interaction',
   };

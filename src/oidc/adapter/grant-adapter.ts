@@ -22,11 +22,13 @@ export function grantAdapter({ db, tenantId }: AdapterDeps): ModelAdapter {
       const unit = currentUnitOfWork();
       if (unit?.isOptimistic && unit.grants.get(id) === undefined) {
         unit.newGrantId = id;
-        unit.deferred.write('grant', inserted(tenantId, 'Grant', id, payload, expiresInSeconds));
+        const row = inserted(tenantId, 'Grant', id, payload, expiresInSeconds, unit.sessionOfNewGrant);
+        unit.deferred.write('grant', row);
         return;
       }
       unit?.grants.delete(id);
-      await saveModel((await unit?.writer()) ?? db, tenantId, 'Grant', id, payload, expiresInSeconds);
+      const writer = (await unit?.writer()) ?? db;
+      await saveModel(writer, tenantId, 'Grant', id, payload, expiresInSeconds, unit?.sessionOfNewGrant);
     },
 
     /** Ends the family. Only the one call that killed it records the event. */

@@ -113,6 +113,7 @@ export async function findUnusedRefreshToken(
 /**
  * Inserts or updates. A row that belongs to a grant is written only while that grant lives, so a token
  * issued while its family is being revoked cannot survive it.
+ * @param sessionUid of a new grant the session it belongs to
  * @throws GrantEnded when the row or its grant is dead
  */
 export async function saveModel(
@@ -122,6 +123,7 @@ export async function saveModel(
   id: string,
   payload: ModelPayload,
   expiresInSeconds: number,
+  sessionUid?: string,
 ): Promise<void> {
   const grantHash = grantHashOf(model, payload);
   const { rowCount } = await prepared(
@@ -132,7 +134,10 @@ export async function saveModel(
      ON CONFLICT (tenant_id, model, id_hash) DO UPDATE
        SET payload = excluded.payload, expires_at = excluded.expires_at, updated_at = now()
        WHERE oidc_models.dead_at IS NULL`,
-    [...rowOf(tenantId, model, id, payload, expiresInSeconds), ...(grantHash ? [tenantId, grantHash] : [])],
+    [
+      ...rowOf(tenantId, model, id, payload, expiresInSeconds, sessionUid),
+      ...(grantHash ? [tenantId, grantHash] : []),
+    ],
   );
   if (rowCount === 0) throw new GrantEnded();
 }
@@ -146,7 +151,7 @@ export function grantHashOf(model: ModelName, payload: ModelPayload): Buffer | n
 export const LIVE_GRANT = `EXISTS (SELECT 1 FROM oidc_models
   WHERE tenant_id = ?::uuid AND model = 'Grant' AND id_hash = ?::bytea AND dead_at IS NULL)`;
 
-/** Takes `rowOf`. */
+/** Takes `rowOf`. A row keeps its session for life. */
 export function insertOf(model: ModelName): string {
   return `INSERT INTO oidc_models (tenant_id, model, id_hash, payload, grant_hash, session_uid, account_id, client_id, expires_at)
      SELECT ?::uuid, '${model}', ?::bytea, ?::jsonb, ?::bytea, ?::text, ?::uuid, ?::text, now() + make_interval(secs => ?::float8)`;
@@ -158,13 +163,14 @@ export function rowOf(
   id: string,
   payload: ModelPayload,
   expiresInSeconds: number,
+  sessionUid: string | null = sessionOf(model, payload),
 ): Knex.RawBinding[] {
   return [
     tenantId,
     hashId(id),
     toStored(payload),
     grantHashOf(model, payload),
-    sessionOf(model, payload),
+    sessionUid,
     payload.accountId ?? null,
     payload.clientId ?? null,
     expiresInSeconds,

@@ -89,23 +89,6 @@ export async function findSessionByUid(
   return rows[0];
 }
 
-/** The engine's uid of the live session that a grant of the person belongs to. */
-export async function sessionUidOfGrant(
-  db: Db,
-  tenantId: string,
-  { grantId, userId }: { grantId: string; userId: string },
-): Promise<string | undefined> {
-  const { rows } = await prepared<{ session_uid: string }>(
-    db,
-    'oidc_session_uid_of_grant',
-    `SELECT session_uid FROM oidc_models
-      WHERE tenant_id = ? AND account_id = ? AND ${LIVE}
-        AND EXISTS (SELECT 1 FROM jsonb_each(payload -> 'authorizations') a WHERE a.value ->> 'grantId' = ?)`,
-    [tenantId, userId, grantId],
-  );
-  return rows[0]?.session_uid;
-}
-
 /** @throws GrantEnded when the session has ended */
 export async function insertSession(db: Db, tenantId: string, session: SessionWrite): Promise<void> {
   const { name, before, sql, bindings } = sessionInserted(tenantId, session, 'true');

@@ -56,6 +56,8 @@ export class UnitOfWork {
   repeatedSuccessorId: string | undefined;
   /** A grant whose insert is deferred. */
   newGrantId: string | undefined;
+  /** The engine's uid of the session that a grant is made for. */
+  sessionOfNewGrant: string | undefined;
   /** Grants are read to be extended: of two extensions at once none may be lost. */
   locksGrants = false;
   /** A token that was presented after it had been used. */

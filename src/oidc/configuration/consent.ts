@@ -33,6 +33,8 @@ export function consentConfiguration({ db, tenant, directory, settings }: Tenant
         (grant && (await lockGrant(ctx, grant))) ??
         new ctx.oidc.provider.Grant({ accountId, clientId: client.clientId });
       addConsent(extended, asked);
+      const unit = currentUnitOfWork();
+      if (unit) unit.sessionOfNewGrant = session?.uid;
       await extended.save();
       if (allowed) whileItStands(allowed.id, accountId, client.clientId);
       session?.grantIdFor(client.clientId, extended.jti);

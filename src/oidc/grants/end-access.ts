@@ -1,7 +1,7 @@
 import { recordEvent } from '../../events/record-event.ts';
 import type { Actor } from '../../http/actor.ts';
 import { endSessions } from '../adapter/revoke-access.ts';
-import { sessionUidOfGrant } from '../adapter/session-rows.ts';
+import { sessionUidOfGrant } from '../adapter/session-of-grant.ts';
 import { guarded } from '../adapter/store-errors.ts';
 import { inUnitOfWork } from '../adapter/unit-of-work.ts';
 import type { TenantProvider } from '../provider-registry.ts';

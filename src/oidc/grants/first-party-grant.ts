@@ -148,6 +148,7 @@ async function makeCode(
       const grant = new provider.Grant({ accountId: userId, clientId: client.clientId });
       grant.addOIDCScope(oidcScope);
       if (apiScope) grant.addResourceScope(resource, apiScope);
+      unit.sessionOfNewGrant = session.uid;
       const grantId = await grant.save();
       session.grantIdFor(client.clientId, grantId);
       // The engine's types leave out the argument.
