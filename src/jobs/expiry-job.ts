@@ -1,10 +1,10 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Db } from '../db/database.ts';
 import type { Logger } from '../lib/logger.ts';
 import { allSlots } from '../oidc/adapter/token-slots.ts';
 import { emptyExpiredSlot } from './expired-slots.ts';
 import type { Job } from './job.ts';
 import { withLease } from './lease.ts';
+import { pause } from './pause.ts';
 
 /**
  * What can expire, beside the slots of the token tables. Rows go by `expires_at` alone: a consumed or dead
@@ -79,7 +79,7 @@ export function createExpiryJob({
       last = await removeBatch(table, marginSeconds);
       removed += last;
       if (last === BATCH)
-        await pause(Math.max(SHORTEST_PAUSE_MS, PAUSE_SHARE * (performance.now() - startedAt)));
+        await pause(Math.max(SHORTEST_PAUSE_MS, PAUSE_SHARE * (performance.now() - startedAt)), signal);
     }
     if (removed > 0) log.info({ table, removed }, 'expired rows removed');
   }

@@ -1,6 +1,6 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '../lib/logger.ts';
 import type { Job } from './job.ts';
+import { pause } from './pause.ts';
 
 /** A share of the interval, up or down, so that replicas started together drift apart. */
 const JITTER = 0.1;
@@ -39,11 +39,7 @@ export function createScheduler({
 
   async function wait(seconds: number): Promise<void> {
     // Not referenced: what is due later must not keep a process alive that has nothing else to do.
-    await pause(seconds * 1000, undefined, { signal, ref: false }).catch(ignoreAbort);
-  }
-
-  function ignoreAbort(err: unknown): void {
-    if (!signal.aborted) throw err;
+    await pause(seconds * 1000, signal, { ref: false });
   }
 
   return {

@@ -27,36 +27,44 @@ export function createUserLifeCycleJob({
   eraseDays: number;
   log: Logger;
 }): Job {
-  const dueToUnlock = () =>
+  // Who fails steps aside until the next run: however many they are, the others are due all the same.
+  const dueToUnlock = (aside: readonly string[]) =>
     due(
       `SELECT id, tenant_id FROM users WHERE locked_until <= now() AND status = 'locked' AND deleted_at IS NULL
+          AND id <> ALL (?::uuid[])
         ORDER BY locked_until LIMIT ${BATCH}`,
+      [[...aside]],
     );
-  const dueToErase = () =>
+  const dueToErase = (aside: readonly string[]) =>
     due(
       `SELECT id, tenant_id FROM users WHERE deleted_at <= now() - make_interval(days => ?::int)
+          AND id <> ALL (?::uuid[])
         ORDER BY deleted_at LIMIT ${BATCH}`,
-      [eraseDays],
+      [eraseDays, [...aside]],
     );
 
-  async function due(sql: string, bindings: readonly number[] = []): Promise<Due[]> {
+  async function due(sql: string, bindings: (number | string[])[]): Promise<Due[]> {
     const { rows } = await db.raw<{ rows: Due[] }>(sql, bindings);
     return rows;
   }
 
   /** @returns whether there may be more */
-  async function each(users: readonly Due[], what: string, work: (user: Due) => Promise<unknown>) {
-    let failures = 0;
+  async function each(
+    users: readonly Due[],
+    what: string,
+    work: (user: Due) => Promise<unknown>,
+    { aside, signal }: { aside: string[]; signal: AbortSignal },
+  ): Promise<boolean> {
     for (const user of users) {
+      if (signal.aborted) return false;
       try {
         await work(user);
       } catch (err) {
-        failures += 1;
-        // The others are due all the same.
+        aside.push(user.id);
         log.error({ err, user: user.id }, `a user could not be ${what}`);
       }
     }
-    return users.length === BATCH && failures === 0;
+    return users.length === BATCH;
   }
 
   return {
@@ -64,13 +72,20 @@ export function createUserLifeCycleJob({
     everySeconds: 30,
     async run(signal) {
       await withLease(db, 'user-life-cycle', async () => {
+        const run = { aside: [], signal };
         let more = true;
         while (more && !signal.aborted) {
-          const unlocked = await each(await dueToUnlock(), 'unlocked', ({ id, tenant_id }) =>
-            users.unlock(systemActor(tenant_id), id, { reason: 'time' }),
+          const unlocked = await each(
+            await dueToUnlock(run.aside),
+            'unlocked',
+            ({ id, tenant_id }) => users.unlock(systemActor(tenant_id), id, { reason: 'time' }),
+            run,
           );
-          const erased = await each(await dueToErase(), 'erased', ({ id, tenant_id }) =>
-            users.erase(systemActor(tenant_id), id),
+          const erased = await each(
+            await dueToErase(run.aside),
+            'erased',
+            ({ id, tenant_id }) => users.erase(systemActor(tenant_id), id),
+            run,
           );
           more = unlocked || erased;
         }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import type { Knex } from 'knex';
 import { createExpiryJob, EXPIRING_TABLES, expirySql } from '../../src/jobs/expiry-job.ts';
 import { newId } from '../../src/lib/ids.ts';
@@ -257,5 +258,26 @@ describe('expiry job', () => {
     await job().run(shutdown.signal);
 
     assert.equal(await count('replay_ids'), 1100);
+  });
+
+  it('ends within a pause, too, when the process shuts down', async () => {
+    await insertMany('replay_ids', 600, 3600);
+    await db.raw(`
+      CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;
+      CREATE TRIGGER slow AFTER DELETE ON replay_ids FOR EACH STATEMENT EXECUTE FUNCTION slow();
+    `);
+    const shutdown = new AbortController();
+    db.on('query-response', (_response, { sql }) => {
+      if (sql.startsWith('DELETE FROM replay_ids')) shutdown.abort();
+    });
+
+    const startedAt = performance.now();
+    const ended = job().run(shutdown.signal);
+    await once(shutdown.signal, 'abort');
+    const batchMs = performance.now() - startedAt;
+    await ended;
+
+    // The pause would be five times the batch.
+    assert.ok(performance.now() - startedAt < 3 * batchMs);
   });
 });

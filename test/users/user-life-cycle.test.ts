@@ -198,4 +198,39 @@ describe('life cycle of a user', () => {
     assert.deepEqual(more, []);
     assert.equal((await eventsOf(db, tenantId, 'user.erased')).length, 1);
   });
+
+  it('those who cannot be erased keep nobody else from it, and are tried again at the next run', async () => {
+    const { users } = people(db);
+    const MANY = 150;
+    const { rows } = await db.raw<{ rows: { id: string }[] }>(
+      `INSERT INTO users (id, tenant_id, email, status, deleted_at)
+       SELECT gen_random_uuid(), ?::uuid, 'user-' || i || '@example.com', 'deleted', now() - interval '90 days' + i * interval '1 minute'
+         FROM generate_series(1, ?::int) AS i RETURNING id`,
+      [tenantId, MANY + 1],
+    );
+    const ids = rows.map(({ id }) => id);
+    const last = ids.at(-1) ?? '';
+    const failing = new Set(ids.slice(0, MANY));
+    const job = createUserLifeCycleJob({
+      db,
+      users: {
+        ...users,
+        async erase(as, id) {
+          if (failing.has(id)) throw new Error('the store failed');
+          return users.erase(as, id);
+        },
+      },
+      eraseDays: 30,
+      log,
+    });
+    const left = () => db('users').where({ tenant_id: tenantId }).orderBy('deleted_at').pluck('id');
+
+    await job.run(new AbortController().signal);
+    assert.deepEqual(await left(), ids.slice(0, MANY));
+    assert.ok(!(await left()).includes(last));
+
+    failing.clear();
+    await job.run(new AbortController().signal);
+    assert.deepEqual(await left(), []);
+  });
 });
