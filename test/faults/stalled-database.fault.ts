@@ -20,7 +20,7 @@ import type { NamedRequest } from './support/requests.ts';
 import { isReady } from './support/server-process.ts';
 
 const STALL_MS = inForm({ short: 5_000, long: 20_000 });
-const FAMILIES = 8;
+const FAMILIES = 5;
 /** Of every refresh token, as impatient clients send them: they queue up behind each other. */
 const SAME_AT_ONCE = 6;
 /** Many more than there are seats, and not too many for those who wait: nobody is turned away at once. */

@@ -49,22 +49,26 @@ export async function everyRequest(
   return { forms, requests: [...held.flatMap((family) => requestsOf(world, family)), ...forms, revocation] };
 }
 
+/** Or what is measured is how fast this machine says no. */
+const PAUSE_MS = 100;
+const BEGIN_WITHIN_MS = 500;
+
 /**
- * Each of them over and over for so long; the last answers come later.
- * @param pauseMs after each answer
+ * Each of them over and over for so long, with a pause after each answer. They begin one after the other
+ * within half a second; the last answers come later.
  */
 export async function sendFor(
   milliseconds: number,
   { balancer }: Pick<World, 'balancer'>,
   requests: readonly NamedRequest[],
-  pauseMs = 0,
 ): Promise<Answer[]> {
   const answers: Answer[] = [];
   let isOver = false;
-  const sending = requests.map(async ({ what, ...request }) => {
+  const sending = requests.map(async ({ what, ...request }, index) => {
+    await delay((BEGIN_WITHIN_MS * index) / requests.length);
     while (!isOver) {
       answers.push({ what, outcome: await balancer.send(request) });
-      if (pauseMs > 0) await delay(pauseMs);
+      await delay(PAUSE_MS);
     }
   });
   await delay(milliseconds);

@@ -13,15 +13,13 @@ import { jsonOf } from './http-client.ts';
 /**
  * Everything of which a second use is a replay, used once with success: a code, the refresh token it gave, a
  * client's assertion and a DPoP proof.
- * @param from the address from which it is done, now and again
  * @returns the requests, which nobody may get through again
  */
-export async function useUp(world: World, from: string): Promise<NamedRequest[]> {
+export async function useUp(world: World): Promise<NamedRequest[]> {
   const { issuer, services, tenant, balancer } = world;
   const app = at(world.apps, 0);
   const url = `${issuer}/token`;
-  const forwarded = { 'x-forwarded-for': from };
-  const headers = { ...forwarded, authorization: app.authorization };
+  const headers = { authorization: app.authorization };
   const browsers = createBrowserOperations(world, createRecorder());
   const caller = { worker: 0, server: 0 };
   const { record } = await browsers.signIn(caller, at(world.users, 0), app, false);
@@ -55,7 +53,6 @@ export async function useUp(world: World, from: string): Promise<NamedRequest[]>
   const assertion = {
     what: 'assertion',
     url,
-    headers: forwarded,
     form: {
       grant_type: 'client_credentials',
       ...assertionFields(await key.assertion(client.clientId, issuer)),
