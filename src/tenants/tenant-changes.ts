@@ -7,8 +7,9 @@ import { publish, subscribe } from '../redis/subscription.ts';
 
 /**
  * Word that a tenant's version was raised, so that it takes effect at once: in this process by a call, in
- * the other workers of this machine by their primary, everywhere else by a message over Redis. The versions in the database stay the truth, and everybody looks at
- * them regularly: a message that is lost costs half a second.
+ * the other workers of this machine by their primary, everywhere else by a message over Redis. The versions
+ * in the database stay the truth, and everybody looks at them regularly: a message that is lost costs half a
+ * second.
  */
 const CHANNEL = sharedKey('tenant-changed');
 
