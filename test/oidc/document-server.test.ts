@@ -85,6 +85,18 @@ describe('the short way to discovery and JWKS', () => {
       });
     }
 
+    it(`sends nothing along with ${path} that only a page needs`, async () => {
+      const { headers } = await ask({ path });
+
+      assert.equal(headers['x-content-type-options'], 'nosniff');
+      assert.deepEqual(
+        ['content-security-policy', 'x-frame-options', 'referrer-policy', 'permissions-policy'].filter(
+          (name) => name in headers,
+        ),
+        [],
+      );
+    });
+
     it(`tells who has ${path} already that it still holds`, async () => {
       const { headers } = await ask({ path });
 

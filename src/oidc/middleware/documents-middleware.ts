@@ -1,6 +1,7 @@
 import { promisify } from 'node:util';
 import { brotliCompress, gzip } from 'node:zlib';
 import type { Context } from 'koa';
+import { sendAsData } from '../../http/security-headers.ts';
 import { sha256 } from '../../lib/ids.ts';
 import type { TenantContext } from '../provider-deps.ts';
 
@@ -46,6 +47,7 @@ export function documentsMiddleware({
 
   /** @returns what it answers with, if the caller does not have it already */
   function serve(ctx: Context, { etag, type, encodings }: Document): Buffer | undefined {
+    sendAsData(ctx);
     ctx.set('Access-Control-Allow-Origin', '*');
     ctx.set('Cache-Control', cacheControl);
     ctx.set('Vary', 'Accept-Encoding');
