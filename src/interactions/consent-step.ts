@@ -9,7 +9,7 @@ import { apiIdentifier } from '../oidc/api-resource.ts';
 import { currentUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import { addConsent } from '../oidc/configuration/consent.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
-import { finishSignedIn } from './finish-interaction.ts';
+import { finishInteraction } from './finish-interaction.ts';
 import { textOf } from './interaction-context.ts';
 import type { InteractionContext } from './interaction-context.ts';
 import type { ConsentGroup } from './scope-texts.ts';
@@ -86,7 +86,7 @@ export async function allowConsent(ctx: TenantRequestContext, context: Interacti
   const accountId = interaction.session?.accountId;
   if (accountId === undefined || !isId(accountId)) throw new TypeError('consent without an account');
 
-  return finishSignedIn(ctx, context, async (trx) => {
+  return finishInteraction(ctx, context, async (trx) => {
     // First, as whoever takes it back does.
     const all = await consentStore(trx, tenantContext.tenant.id).add(accountId, app.id, asked);
     const grant = await grantOf(context, accountId);

@@ -10,7 +10,6 @@ import { ALL_HOLD } from '../oidc/adapter/deferred-writes.ts';
 import type { DeferredWrites } from '../oidc/adapter/deferred-writes.ts';
 import { inUnitOfWork } from '../oidc/adapter/unit-of-work.ts';
 import type { UnitOfWork } from '../oidc/adapter/unit-of-work.ts';
-import { findSessionByUid } from '../oidc/adapter/session-rows.ts';
 import { guardProof, judgeProof } from '../oidc/adapter/sign-in-guards.ts';
 import { guarded } from '../oidc/adapter/store-errors.ts';
 import { cookieNames, cookiesConfiguration } from '../oidc/configuration/cookies.ts';
@@ -54,25 +53,6 @@ export async function finishInteraction(
     }),
   );
   return returnTo;
-}
-
-/**
- * The same for an answer in the name of who is signed in: with the session of the browser, what somebody may do there has
- * ended, also at a page that was open before.
- * @throws SessionNotFound when it has ended: the sign-in begins anew
- */
-export function finishSignedIn(
-  ctx: TenantRequestContext,
-  context: InteractionContext,
-  result: (trx: Db) => Promise<InteractionResults>,
-): Promise<string> {
-  const { session } = context.interaction;
-  return finishInteraction(ctx, context, async (trx) => {
-    const { id: tenantId } = context.tenantProvider.tenant;
-    const stored = session && (await findSessionByUid(trx, tenantId, session.uid));
-    if (stored?.payload.accountId !== session?.accountId) throw new errors.SessionNotFound('it has ended');
-    return result(trx);
-  });
 }
 
 /** Somebody proved who they are. */

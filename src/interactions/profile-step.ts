@@ -10,7 +10,7 @@ import type { TenantRequestContext, TenantState } from '../oidc/tenant-state.ts'
 import { userStore } from '../users/user-store.ts';
 import type { User } from '../users/user.ts';
 import type { UserService } from '../users/user-service.ts';
-import { finishSignedIn } from './finish-interaction.ts';
+import { finishInteraction } from './finish-interaction.ts';
 import type { InteractionContext } from './interaction-context.ts';
 import type { MailedPages } from './mailed-pages.ts';
 import type { MailedError } from './mailed-state.ts';
@@ -88,7 +88,7 @@ export function addProfileRoutes(router: Router<TenantState>, deps: ProfileRoute
     user: User,
     work: (trx: Db) => Promise<void>,
   ): Promise<void> {
-    const returnTo = await finishSignedIn(ctx, interaction, async (trx) => {
+    const returnTo = await finishInteraction(ctx, interaction, async (trx) => {
       await work(trx);
       await userStore(trx, user.tenantId).noteAskedForProfile(user.id);
       return { profile: {} };
