@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Knex } from 'knex';
 import { GOOD_PASSWORD, startTestApp } from '../support/app.ts';
 import type { TestApp, TestTenant } from '../support/app.ts';
-import { inOrderBehind } from '../support/blocked.ts';
+import { inOrderBehind, waitingBehind } from '../support/blocked.ts';
 import { CODE_CHALLENGE, createRelyingParty, REDIRECT_URI } from '../support/relying-party.ts';
 import type { RelyingParty } from '../support/relying-party.ts';
 import { createUserAgent } from '../support/user-agent.ts';
@@ -217,12 +217,19 @@ describe('a proof of identity from before access ended', () => {
 
   it('calls off no deletion where it became a session while the request was under way', async () => {
     const parked = await park(formPost());
+    const trx = await app.db.transaction();
+    await trx('users').where({ id: rp.user.id }).forShare();
 
-    await inOrderBehind<[Page, void]>(app.db, theirRow, [
-      () => agent.get(parked.location ?? ''),
-      () => app.services.accountDeletions.request(person(), { email: rp.user.email, locale: 'en' }),
-    ]);
+    const requesting = app.services.accountDeletions.request(person(), {
+      email: rp.user.email,
+      locale: 'en',
+    });
+    while ((await waitingBehind(app.db, trx)) === 0);
+    const page = await agent.get(parked.location ?? '');
+    await trx.commit();
+    await requesting;
 
+    assert.ok(hasCode(page), `${page.status} ${page.location}`);
     const deletion = await app.db('account_deletions').where({ user_id: rp.user.id }).first();
     const [session] = await app.db('user_sessions').where({ user_id: rp.user.id });
     assert.ok(session.ended_at !== null && session.authenticated_at < deletion.created_at);

@@ -15,7 +15,6 @@ export async function inOrderBehind<Results extends unknown[]>(
   let finished = 0;
   try {
     await lock(trx);
-    const { rows } = await trx.raw('SELECT pg_backend_pid() AS pid');
     for (const begin of work) {
       results.push(
         begin().finally(() => {
@@ -24,14 +23,7 @@ export async function inOrderBehind<Results extends unknown[]>(
       );
       for (let waiting = 0; waiting < results.length; ) {
         if (finished > 0) throw new Error('something did not wait for the lock');
-        const blocked = await db.raw(
-          `WITH RECURSIVE behind (pid) AS (
-             VALUES (?::int) UNION
-             SELECT a.pid FROM pg_stat_activity a JOIN behind b ON b.pid = ANY (pg_blocking_pids(a.pid)))
-           SELECT count(*)::int - 1 AS waiting FROM behind`,
-          [rows[0].pid],
-        );
-        ({ waiting } = blocked.rows[0]);
+        waiting = await waitingBehind(db, trx);
       }
     }
   } finally {
@@ -39,4 +31,17 @@ export async function inOrderBehind<Results extends unknown[]>(
     await Promise.allSettled(results);
   }
   return (await Promise.all(results)) as Results;
+}
+
+/** How many stand in front of what the transaction has locked, or behind those who do. */
+export async function waitingBehind(db: Knex, trx: Knex.Transaction): Promise<number> {
+  const { rows } = await trx.raw('SELECT pg_backend_pid() AS pid');
+  const blocked = await db.raw(
+    `WITH RECURSIVE behind (pid) AS (
+       VALUES (?::int) UNION
+       SELECT a.pid FROM pg_stat_activity a JOIN behind b ON b.pid = ANY (pg_blocking_pids(a.pid)))
+     SELECT count(*)::int - 1 AS waiting FROM behind`,
+    [rows[0].pid],
+  );
+  return blocked.rows[0].waiting;
 }
