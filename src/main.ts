@@ -68,6 +68,7 @@ async function serve(): Promise<Running> {
     ...(worker && askPrimary
       ? {
           duties: worker.duties,
+          onMigrating: (isUnderWay) => worker.migrating(isUnderWay),
           sharedMemory: sharedMemory(askPrimary),
           siblings: siblings.through(askPrimary),
         }

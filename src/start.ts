@@ -43,6 +43,8 @@ export interface StartOptions {
   version: string;
   print: (text: string) => void;
   duties?: Duties;
+  /** Told before and after the migrations, which take as long as they take. */
+  onMigrating?: (isUnderWay: boolean) => void;
   /** What all processes of this server see; absent where there is only one. */
   sharedMemory?: DemoOptions['sessionStore'];
   /** The other processes of this server, likewise. */
@@ -66,6 +68,7 @@ export async function startGatehouse({
   version,
   print,
   duties = ALL,
+  onMigrating,
   sharedMemory,
   siblings,
 }: StartOptions): Promise<RunningGatehouse> {
@@ -82,7 +85,9 @@ export async function startGatehouse({
   };
   try {
     if (duties.migrates && config.migrateAtStart) {
+      onMigrating?.(true);
       const applied = await migrateUp(db);
+      onMigrating?.(false);
       if (applied.length > 0) log.info({ applied }, 'migrations applied');
     }
 

@@ -5,7 +5,11 @@ export type ToWorker =
 
 export type ToPrimary =
   /** It serves. */
-  { type: 'ready'; port: number } | Question | Answer;
+  | { type: 'ready'; port: number }
+  /** It changes the schema or waits for who does, which takes as long as it takes. */
+  | { type: 'migrating'; isUnderWay: boolean }
+  | Question
+  | Answer;
 
 export interface Question {
   type: 'question';

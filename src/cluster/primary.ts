@@ -1,18 +1,14 @@
 import cluster from 'node:cluster';
-import type { Worker } from 'node:cluster';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../config.ts';
 import type { RunningServer } from '../http/server.ts';
 import type { Logger } from '../lib/logger.ts';
 import { startManagementServer } from '../metrics/management-server.ts';
-import { watchHandoffs } from './handoffs.ts';
-import type { Handoffs } from './handoffs.ts';
-import { converse } from './messages.ts';
-import type { Topics, ToPrimary, ToWorker } from './messages.ts';
 import { createSharedMemory } from './shared-memory.ts';
 import { passOnToSiblings } from './siblings.ts';
 import { createSupervisor } from './supervisor.ts';
 import type { WorkerHandle } from './supervisor.ts';
+import { createWorkerHandle } from './worker-handle.ts';
+import type { ClusterWorker } from './worker-handle.ts';
 import { workerArguments, workerEnvironment } from './worker-memory.ts';
 import { PLACE_VARIABLE } from './worker.ts';
 import type { WorkerPlace } from './worker.ts';
@@ -26,14 +22,6 @@ export interface Primary {
   reload(): Promise<void>;
   stop(): Promise<void>;
 }
-
-interface ClusterWorker extends WorkerHandle {
-  worker: Worker;
-  ask(topic: string, value?: unknown): Promise<unknown>;
-}
-
-/** How much longer than it may take to drain a worker may take to end. */
-const ENDING_SECONDS = 5;
 
 interface PrimaryOptions {
   config: Config;
@@ -68,14 +56,13 @@ export async function startPrimary({ config, log, env }: PrimaryOptions): Promis
       ...(database && { DATABASE_URL: database.url }),
     };
     const forked = cluster.fork(environment);
-    const handoffs = watchHandoffs(forked, () =>
+    const other = () =>
       supervisor
         .running()
         .map((handle) => workers.get(handle)?.worker)
-        .find((one) => one !== forked),
-    );
-    const siblings = passOnToSiblings(() => [...workers.values()].filter((other) => other.worker !== forked));
-    const worker = handleOf(forked, { ...config, handoffs, topics: { ...memory, ...siblings } });
+        .find((one) => one !== forked);
+    const siblings = passOnToSiblings(() => [...workers.values()].filter((one) => one.worker !== forked));
+    const worker = createWorkerHandle(forked, { ...config, other, topics: { ...memory, ...siblings } });
     workers.set(worker, worker);
     worker.ready.then(
       () => measured.add(worker),
@@ -118,55 +105,4 @@ async function keepEmbeddedDatabase({ databaseUrl, dataDir }: Config, log: Logge
   if (databaseUrl !== undefined) return undefined;
   const { startEmbeddedPostgres } = await import('../db/embedded-postgres.ts');
   return startEmbeddedPostgres({ dataDir, log });
-}
-
-interface HandleOptions {
-  drainSeconds: number;
-  graceMs: number;
-  handoffs: Handoffs;
-  topics: Topics;
-}
-
-function handleOf(worker: Worker, { drainSeconds, graceMs, handoffs, topics }: HandleOptions): ClusterWorker {
-  const ready = Promise.withResolvers<void>();
-  const ended = Promise.withResolvers<{ code: number | null; signal: string | null }>();
-  worker.on('message', (message: ToPrimary) => {
-    if (message.type === 'ready') ready.resolve();
-  });
-  worker.once('exit', (code: number | null, signal: string | null) => {
-    ready.reject(new Error(`the worker ended with ${signal ?? code} before it served`));
-    ended.resolve({ code, signal });
-  });
-  // An error of a process that is ending; that it ended is all there is to know.
-  worker.on('error', () => {});
-  ready.promise.catch(() => {});
-
-  const send = (message: ToWorker) => {
-    if (worker.isConnected()) worker.send(message);
-  };
-  return {
-    worker,
-    pid: worker.process.pid,
-    ready: ready.promise,
-    ended: ended.promise,
-    ask: converse(
-      {
-        send: (message) => send(message as ToWorker),
-        onMessage: (listener) => worker.on('message', listener),
-      },
-      topics,
-    ),
-
-    async drain(options) {
-      const grace = options?.graceMs ?? graceMs;
-      send({ type: 'drain' });
-      const timer = setTimeout(() => worker.process.kill('SIGKILL'), (drainSeconds + ENDING_SECONDS) * 1000);
-      await Promise.race([pause(grace), ended.promise]);
-      // From here, not from the worker: whatever was handed to it before arrives before this, and nothing after it.
-      // With the last worker Node also closes what waits to be handed over, so it goes when nothing does.
-      handoffs.whenIdle(() => worker.isConnected() && worker.disconnect());
-      await ended.promise;
-      clearTimeout(timer);
-    },
-  };
 }

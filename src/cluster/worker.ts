@@ -18,6 +18,8 @@ export interface WorkerRole {
   duties: Duties;
   /** Tells the primary that it serves. */
   ready(port: number): void;
+  /** Tells the primary that migrations begin, or are over. */
+  migrating(isUnderWay: boolean): void;
   /**
    * @param listener called when the primary wants it to end; `until` resolves when no more connections come, and
    *   all of them have arrived
@@ -39,6 +41,7 @@ export function workerRole(env: Readonly<Record<string, string | undefined>>): W
     slot,
     duties: { migrates: slot === 1, printsBanner: isFirst, runsJobs: slot === 1, servesMetrics: false },
     ready: (port) => send({ type: 'ready', port }),
+    migrating: (isUnderWay) => send({ type: 'migrating', isUnderWay }),
     onDrain(listener) {
       process.on('message', (message: ToWorker) => {
         if (message.type === 'drain') listener({ until: disconnected });
