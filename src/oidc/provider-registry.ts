@@ -28,6 +28,8 @@ export interface TenantProvider {
   context: TenantContext;
   provider: Provider;
   accessTokens: AccessTokens;
+  /** Of the keys it signs with, accepts and publishes. */
+  kids: ReadonlySet<string>;
   handle: ReturnType<Provider['callback']>;
 }
 
@@ -102,7 +104,8 @@ export function createProviderRegistry(
     const keys = await deps.keys.signingJwks(tenant.id);
     const accessTokens = createAccessTokens(context, publicJwks(keys));
     const provider = buildProvider(context, keys, accessTokens);
-    return { tenant, context, provider, accessTokens, handle: provider.callback() };
+    const kids = new Set(keys.map(({ kid }) => kid));
+    return { tenant, context, provider, accessTokens, kids, handle: provider.callback() };
   }
 
   /** Whoever makes keys up must not be able to send a query each; nobody gets an answer older than the question. */
@@ -129,7 +132,7 @@ export function createProviderRegistry(
     );
     for (const entry of loaded) {
       const version = versions.get(entry.tenant.id);
-      if (version?.oidcVersion !== entry.tenant.oidcVersion) await swap(entry.tenant);
+      if (version?.oidcVersion !== entry.tenant.oidcVersion) await swap(entry);
       else if (version.configVersion !== entry.tenant.configVersion) {
         entry.tenant.configVersion = version.configVersion;
         entry.context.directory.clear();
@@ -151,8 +154,12 @@ export function createProviderRegistry(
     return refresh().catch((err: unknown) => deps.log.warn({ err }, 'could not look for changed tenants'));
   }
 
-  /** A tenant that cannot be built keeps what it has, and the others do not wait for it. */
-  async function swap({ id, slug }: Tenant): Promise<void> {
+  /**
+   * A tenant that cannot be built keeps what it has, and the others do not wait for it. With a key that was revoked
+   * nothing is signed and nothing accepted any more: then it has nothing until it can be built.
+   */
+  async function swap(entry: TenantProvider): Promise<void> {
+    const { id, slug } = entry.tenant;
     try {
       const next = await load(slug);
       if (next) {
@@ -161,8 +168,19 @@ export function createProviderRegistry(
         bySlug.set(slug, loaded);
       } else bySlug.delete(slug);
     } catch (err) {
-      deps.log.error({ err, tenant_id: id }, 'could not take over the changes of a tenant');
+      const isRevoked = await hasRevokedKey(entry);
+      if (isRevoked) bySlug.delete(slug);
+      deps.log.error(
+        { err, tenant_id: id, is_served: !isRevoked },
+        'could not take over the changes of a tenant',
+      );
     }
+  }
+
+  /** @returns false where the database does not answer, which is no reason to stop */
+  async function hasRevokedKey({ tenant, kids }: TenantProvider): Promise<boolean> {
+    const keys = await deps.keys.list(tenant.id).catch(() => []);
+    return keys.some(({ kid, status }) => status === 'revoked' && kids.has(kid));
   }
 
   function poll(): void {

@@ -201,6 +201,31 @@ describe('key rotation on two replicas', function () {
       assert.equal((await kids(1)).has(leaked), false);
     });
 
+    it('leaves nothing to answer where the keys that are left cannot be opened, until they can', async () => {
+      const leaked = await currentKid('RS256');
+      const signed = await issue(0);
+      await Promise.all([kids(0), kids(1)]);
+      const spoiled = { tenant_id: tenant.tenant.id, alg: 'EdDSA', status: 'next' };
+      const { private_jwk_sealed: sealed } = await app.db('signing_keys').where(spoiled).first();
+      await app.db('signing_keys').where(spoiled).update({ private_jwk_sealed: 'spoiled' });
+
+      await app.services.keys.revoke(tenant.actor, leaked);
+      await takeOver();
+      const answers = await Promise.all([
+        fetch(`${at(1).baseUrl}/jwks`),
+        machine.token({ resource: APIS.RS256 }, at(1)),
+        machine.call('/introspect', { token: signed }, at(1)),
+      ]);
+      await app.db('signing_keys').where(spoiled).update({ private_jwk_sealed: sealed });
+
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [503, 503, 503],
+      );
+      assert.equal((await kids(1)).has(leaked), false);
+      assert.notEqual(decodeProtectedHeader(await issue(1)).kid, leaked);
+    });
+
     it('is noticed although another tenant cannot be loaded', async () => {
       const broken = await app.tenant();
       const leaked = await currentKid('RS256');
