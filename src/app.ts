@@ -43,7 +43,7 @@ import { inboxRoutes } from './notifications/inbox-routes.ts';
 import { createInbox } from './notifications/inbox-store.ts';
 import { apiDocs } from './management-api/api-docs.ts';
 import { noFactorDue } from './management-api/auth/mfa-challenge.ts';
-import { createSessionService } from './management-api/auth/session-service.ts';
+import { createApiSessions } from './management-api/auth/api-sessions.ts';
 import { managementApi } from './management-api/management-api.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { measureRoute, requestMetrics } from './metrics/request-metrics.ts';
@@ -207,7 +207,7 @@ export function createApp(options: AppOptions): App {
       codes: services.codes,
       passwordReset: services.passwordReset,
       canSendMail: services.mail.isAvailable,
-      sessions: createSessionService({
+      sessions: createApiSessions({
         passwordSignIn: services.passwordSignIn,
         admitSignIn: services.admitSignIn,
         challengeFor: noFactorDue,

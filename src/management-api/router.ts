@@ -1,6 +1,6 @@
 import Router from '@koa/router';
 import type { ApiRequestState } from '../http/caller.ts';
-import type { SessionService as UserSessions } from '../sessions/session-service.ts';
+import type { SessionService } from '../sessions/session-service.ts';
 import { accountRoutes } from '../users/account-routes.ts';
 import type { AccountRoutesDeps } from '../users/account-routes.ts';
 import { userRoutes } from '../users/user-routes.ts';
@@ -13,7 +13,7 @@ import { recoveryRoutes } from './auth/recovery-routes.ts';
 import type { RecoveryDeps } from './auth/recovery-routes.ts';
 import { serviceRoutes } from './auth/service-routes.ts';
 import { sessionRoutes } from './auth/session-routes.ts';
-import type { SessionService } from './auth/session-service.ts';
+import type { ApiSessions } from './auth/api-sessions.ts';
 import { verificationRoutes } from './auth/verification-routes.ts';
 import type { VerificationDeps } from './auth/verification-routes.ts';
 import { dashboardRoutes } from './dashboard-routes.ts';
@@ -25,8 +25,8 @@ export interface ApiDeps
     RecoveryDeps,
     RegisterDeps,
     VerificationDeps {
-  sessions: SessionService;
-  userSessions: UserSessions;
+  sessions: ApiSessions;
+  userSessions: SessionService;
 }
 
 /** Every endpoint of the JSON API; a feature brings a router of its own. */

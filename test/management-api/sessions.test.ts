@@ -4,7 +4,7 @@ import type { RequestState } from '../../src/http/request-state.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { mfaChallengeSchema } from '../../src/management-api/auth/mfa-challenge.ts';
 import type { MfaChallenge } from '../../src/management-api/auth/mfa-challenge.ts';
-import { createSessionService } from '../../src/management-api/auth/session-service.ts';
+import { createApiSessions } from '../../src/management-api/auth/api-sessions.ts';
 import { GOOD_PASSWORD, startTestApp } from '../support/app.ts';
 import type { TestApp } from '../support/app.ts';
 import { createApiWorld } from './api-world.ts';
@@ -34,7 +34,7 @@ describe('API sign-in', () => {
     /** What a sign-in answers whose person has a second factor. */
     async function loginWithFactor(email: string, password: string) {
       const asked: string[] = [];
-      const sessions = createSessionService({
+      const sessions = createApiSessions({
         ...app.services,
         challengeFor: async (user) => {
           asked.push(user.id);

@@ -19,7 +19,7 @@ import type { ChallengeFor, MfaChallenge } from './mfa-challenge.ts';
  * Signing in, staying and leaving over the API. It puts together what others decide: the password service
  * who somebody is, the challenge what else is due, the token endpoint what is issued.
  */
-export type SessionService = ReturnType<typeof createSessionService>;
+export type ApiSessions = ReturnType<typeof createApiSessions>;
 
 export interface ApiRequest {
   tenantProvider: TenantProvider;
@@ -39,7 +39,7 @@ const fail = defineErrors('auth', {
 export const tooManyAttempts = (retryAfterSeconds: number) =>
   fail('too_many_attempts', { retryAfterSeconds });
 
-export function createSessionService({
+export function createApiSessions({
   passwordSignIn,
   admitSignIn,
   challengeFor,

@@ -6,7 +6,7 @@ import { pageOf } from '../../http/page-cursors.ts';
 import type { PageCursors } from '../../http/page-cursors.ts';
 import { sessionUidOf } from '../../oidc/grants/end-access.ts';
 import { tenantProviderOf } from '../../oidc/tenant-state.ts';
-import type { ListedSession, SessionService as UserSessions } from '../../sessions/session-service.ts';
+import type { ListedSession, SessionService } from '../../sessions/session-service.ts';
 
 /** Where somebody is signed in, and the end of that. */
 
@@ -44,7 +44,7 @@ export function ledgerRoutes({
   userSessions,
   cursors,
 }: {
-  userSessions: UserSessions;
+  userSessions: SessionService;
   cursors: PageCursors;
 }) {
   const router = new Router<ApiRequestState>({ prefix: '/sessions' });

@@ -22,7 +22,7 @@ import {
   sendReply,
   sentBody,
 } from './mailed-codes.ts';
-import { tooManyAttempts } from './session-service.ts';
+import { tooManyAttempts } from './api-sessions.ts';
 
 /** Setting a new password, by a code that is sent by mail; each path also under its longer name. */
 export interface RecoveryDeps {

@@ -5,7 +5,7 @@ import type { ApiContext } from '../../http/caller.ts';
 import { endpoint } from '../../http/endpoint.ts';
 import { tenantProviderOf } from '../../oidc/tenant-state.ts';
 import { mfaChallengeSchema } from './mfa-challenge.ts';
-import type { ApiRequest, SessionService } from './session-service.ts';
+import type { ApiRequest, ApiSessions } from './api-sessions.ts';
 import { EXAMPLE_TOKENS, tokensSchema } from './token-schemas.ts';
 
 /** Signing in and out over the API, for the tenant's first-party app. */
@@ -26,7 +26,7 @@ const loginBody = z.strictObject({
 const refreshBody = z.strictObject({ refresh_token: z.string().min(1).max(2048), scope });
 const ISSUING = ['auth.not_available', 'auth.client_unsuitable', 'auth.tokens_unavailable'];
 
-export function sessionRoutes({ sessions }: { sessions: SessionService }) {
+export function sessionRoutes({ sessions }: { sessions: ApiSessions }) {
   const router = new Router<ApiRequestState>();
 
   for (const { path, id, summary } of [
