@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 import { connectionWaits, databaseTimeouts, statements } from '../../src/lib/instruments.ts';
 import { newId } from '../../src/lib/ids.ts';
 import { testDatabaseUrl, testDb } from '../support/database.ts';
-import { createDatabase } from '../../src/db/database.ts';
+import { createDatabase, prepared } from '../../src/db/database.ts';
 import { beginWait, withWaitBudget } from '../../src/db/wait-budget.ts';
 import { startTcpProxy } from '../faults/support/tcp-proxy.ts';
 import type { TcpProxy } from '../faults/support/tcp-proxy.ts';
@@ -124,6 +124,12 @@ describe('the connection pool', function () {
     const { rows: after } = await db.raw('SELECT pg_backend_pid() AS pid');
 
     assert.equal(after[0].pid, before[0].pid);
+  });
+
+  it('refuses a second statement under the name of another', async () => {
+    await prepared(db, 'test_one_name', 'SELECT ?::int AS answer', [1]);
+
+    await assert.rejects(prepared(db, 'test_one_name', 'SELECT ?::int AS number', [1]), /test_one_name/);
   });
 
   it('tells of a commit without an answer in time, and ends its connection', async () => {

@@ -42,7 +42,7 @@ export async function findPlainSession(
 ): Promise<StoredModel | undefined> {
   const { rows } = await prepared<StoredModel>(
     db,
-    'oidc_find_Session',
+    'oidc_find_plain_session',
     `SELECT ${COLUMNS} FROM oidc_models WHERE tenant_id = ? AND id_hash = ? AND ${LIVE}`,
     [tenantId, hashId(id)],
   );
