@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../support/app.ts';
@@ -20,6 +20,8 @@ export interface ServerProcess {
   isRunning(): boolean;
   /** Resident memory. */
   rssBytes(): number;
+  /** Sockets, too. */
+  openFiles(): number;
   /** The lines of its log with this text, the last ones where there are many. */
   logAbout(text: string): string;
 }
@@ -108,6 +110,7 @@ export async function createServerProcess(options: ServerProcessOptions): Promis
       const status = readFileSync(`/proc/${child?.process.pid}/status`, 'utf8');
       return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
     },
+    openFiles: () => readdirSync(`/proc/${child?.process.pid}/fd`).length,
     logAbout,
   };
 }
