@@ -58,6 +58,11 @@ export async function generateLimitsReference(): Promise<string> {
     'Number of connections': [
       ['Requests on one', String(SERVER_LIMITS.maxRequestsPerSocket), 'the end after the answer'],
       [
+        'Requests on one that wait for the answer to another',
+        String(SERVER_LIMITS.maxPipelined),
+        'cut at once',
+      ],
+      [
         'Open at a time from one network to one worker, but for proxies that `TRUST_PROXY` names (`GATEHOUSE_CONNECTIONS_PER_NETWORK`)',
         String(perNetwork),
         'cut at once',

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { isIPv6 } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import { createAttendance } from '../lib/attendance.ts';
@@ -26,6 +26,8 @@ export interface ServerLimits {
   lingerMs: number;
   maxHeaderBytes: number;
   maxRequestsPerSocket: number;
+  /** Requests that wait on a connection for the answer to the one before: all of them have begun, and take memory. */
+  maxPipelined: number;
 }
 
 /** What every server has, unless it is told otherwise. */
@@ -38,6 +40,7 @@ export const SERVER_LIMITS: Readonly<ServerLimits> = {
   lingerMs: 3_000,
   maxHeaderBytes: 16 * 1024,
   maxRequestsPerSocket: 10_000,
+  maxPipelined: 20,
 };
 
 export interface ServerOptions {
@@ -76,6 +79,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { handler, host, log } = options;
   const limits = { ...SERVER_LIMITS, ...options.limits };
   const active = createAttendance<ServerResponse>();
+  const isOneTooMany = createPipelineLimit(limits.maxPipelined);
   let drained: Promise<void> | undefined;
 
   const server = createServer(
@@ -90,6 +94,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       optimizeEmptyRequests: true,
     },
     (req, res) => {
+      if (isOneTooMany(req, res)) {
+        req.socket.destroy();
+        return;
+      }
       const leave = active.enter(res);
       res.once('close', () => {
         leave();
@@ -150,6 +158,21 @@ async function drain(
   // Closes idle connections too; they stayed idle during the grace, so no request is likely on its way.
   await new Promise<void>((resolve) => server.close(() => resolve()));
   clearTimeout(deadline);
+}
+
+/** Nobody but who wants to do harm sends many requests without having read an answer. */
+function createPipelineLimit(most: number): (req: IncomingMessage, res: ServerResponse) => boolean {
+  const waiting = new WeakMap<Socket, number>();
+
+  return ({ socket }, res) => {
+    // It has its connection at once unless another answer is under way there, as hardly ever.
+    if (res.socket) return false;
+    const count = (waiting.get(socket) ?? 0) + 1;
+    if (count > most || socket.destroyed) return true;
+    waiting.set(socket, count);
+    res.once('close', () => waiting.set(socket, (waiting.get(socket) ?? 1) - 1));
+    return false;
+  };
 }
 
 /** Node drops the rest of the body unread, but for as long as it keeps coming. */

@@ -103,6 +103,35 @@ describe('a slow or broken client', () => {
     socket.destroy();
   });
 
+  it('that sends more than a few requests without reading an answer is cut, and they do not begin', async () => {
+    const begun: string[] = [];
+    const { port } = await serve((req) => begun.push(req.url ?? ''), { limits: { maxPipelined: 3 } });
+    const socket = await openSocket(port);
+
+    socket.write(WHOLE.repeat(50));
+    await once(socket.resume(), 'close');
+
+    assert.equal(begun.length, 4);
+  });
+
+  it('may send a few requests at once, again and again', async () => {
+    const { port } = await serve(hello, { limits: { maxPipelined: 3 } });
+    const socket = await openSocket(port);
+    let received = '';
+    socket.on('data', (data) => {
+      received += String(data);
+    });
+    const answers = () => received.split('HTTP/1.1 200').length - 1;
+
+    for (const count of [4, 8, 12]) {
+      socket.write(WHOLE.repeat(4));
+      while (answers() < count) await once(socket, 'data');
+    }
+
+    assert.equal(answers(), 12);
+    socket.destroy();
+  });
+
   it('does not keep others from being served', async () => {
     const { port, url } = await serve(hello, {
       limits: { headersTimeoutMs: 5000, checkingIntervalMs: 10 },
