@@ -76,7 +76,7 @@ describe('queries on a database that has grown', function () {
         for (let turn = 0; turn < 3; turn += 1) await Promise.all(operations.map((operate) => operate()));
       });
       await Promise.all(connections.map((connection) => connection.close()));
-      if (SHARED.includes(row.name)) assert.ok(statements.some((text) => /= ANY \(\$/.test(text)));
+      if (SHARED.includes(row.name)) assert.ok(statements.some((text) => text.includes('unnest($')));
 
       for (const statement of statements) {
         assert.deepEqual(await wideReads(own.db, statement, SMALL_TABLES), [], statement);
