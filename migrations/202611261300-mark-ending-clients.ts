@@ -8,7 +8,7 @@ export async function up(knex: Knex): Promise<void> {
   await knex.raw(`
     ALTER TABLE clients ADD COLUMN access_ending_since timestamptz;
     CREATE INDEX clients_access_ending_idx ON clients (access_ending_since) WHERE access_ending_since IS NOT NULL;
-    CREATE INDEX oidc_models_grants_live_client_idx ON oidc_models_grants (tenant_id, client_id) WHERE dead_at IS NULL;
+    CREATE INDEX oidc_models_grants_live_client_idx ON oidc_models_grants (client_id, tenant_id) WHERE dead_at IS NULL;
     DROP INDEX oidc_models_grants_client_idx;
   `);
 }

@@ -14,25 +14,19 @@ import { withinWaitBudget, withoutWaitBudget } from './wait-budget.ts';
 export interface RowRead {
   /** Of the prepared statement; the same name always means the same text. */
   name: string;
-  /** With `askedRows`, and so a placeholder for the hash or the hashes and one for the tenant. */
-  sql: (asked: Asked) => string;
+  /** @param hash what the hash's column is equal to; the tenant's placeholder comes after it */
+  sql: (hash: '?' | 'asked.hash') => string;
   tenantId: string;
   idHash: Buffer;
 }
 
-type Asked = 'one' | 'many';
-
 /**
- * The rows of a table that are asked for, as `t`. Each of many is looked up by itself, whatever the planner thinks:
- * PostgreSQL before 17 would keep to a plan that it made when the table was almost empty, and compare all rows of a
- * tenant with the array.
- * @param condition on its rows
+ * The same for many hashes, each looked up by itself and in the same way, whatever the planner thinks of the tables.
+ * Compared with an array, PostgreSQL before 17 would keep to a plan that it made when the table was almost empty, and
+ * read all of a tenant's rows.
  */
-export function askedRows(asked: Asked, table: string, condition: string): string {
-  const rowsOf = (hash: string) =>
-    `SELECT * FROM ${table} WHERE id_hash = ${hash} AND tenant_id = ? AND ${condition}`;
-  if (asked === 'one') return `(${rowsOf('?')}) t`;
-  return `unnest(?::bytea[]) AS asked (hash) CROSS JOIN LATERAL (${rowsOf('asked.hash')} OFFSET 0) t`;
+export function forEachHash(sql: RowRead['sql']): string {
+  return `SELECT found.* FROM unnest(?::bytea[]) AS asked (hash) CROSS JOIN LATERAL (${sql('asked.hash')} OFFSET 0) found`;
 }
 
 interface Keyed {
@@ -141,12 +135,12 @@ async function readAll(
   }
   const hashes = questions.map(([, { idHash }]) => idHash);
   const { rows } = await withoutWaitBudget(() =>
-    prepared<Keyed>(db, `${read.name}_many`, read.sql('many'), [hashes, read.tenantId]),
+    prepared<Keyed>(db, `${read.name}_many`, forEachHash(read.sql), [hashes, read.tenantId]),
   );
   return new Map(rows.map((row) => [row.id_hash.toString('latin1'), row]));
 }
 
 async function readOne<Row>(db: Db, { name, sql, tenantId, idHash }: RowRead): Promise<Row | undefined> {
-  const { rows } = await prepared<Row>(db, name, sql('one'), [idHash, tenantId]);
+  const { rows } = await prepared<Row>(db, name, sql('?'), [idHash, tenantId]);
   return rows[0];
 }

@@ -21,7 +21,7 @@ import type { ServerProcess } from '../../bench/server-process.ts';
 import { describeTarget } from '../../bench/target.ts';
 import { discovery } from '../../bench/rows/documents.ts';
 import { ROWS, selectRows } from '../../bench/rows/all.ts';
-import { askedRows, findShared } from '../../src/db/shared-read.ts';
+import { findShared } from '../../src/db/shared-read.ts';
 import { newId } from '../../src/lib/ids.ts';
 import { migratedDatabase } from '../support/database.ts';
 
@@ -365,8 +365,7 @@ describe('bench statement counter', () => {
         await db.raw("UPDATE tenants SET name = 'y'");
         await findShared(db, {
           name: 'counted',
-          sql: (asked) =>
-            `SELECT payload, id_hash FROM ${askedRows(asked, 'oidc_models', 'dead_at IS NULL')}`,
+          sql: (hash) => `SELECT payload, id_hash FROM oidc_models WHERE id_hash = ${hash} AND tenant_id = ?`,
           tenantId: newId(),
           idHash: Buffer.alloc(32),
         });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { Knex } from 'knex';
-import { askedRows, findShared } from '../../src/db/shared-read.ts';
+import { findShared } from '../../src/db/shared-read.ts';
 import type { RowRead } from '../../src/db/shared-read.ts';
 import { WaitBudgetSpent, withWaitBudget } from '../../src/db/wait-budget.ts';
 import { sha256 } from '../../src/lib/ids.ts';
@@ -39,8 +39,9 @@ describe('a shared read', () => {
   function read(id: string, { sleepSeconds = 0, column = 'value' } = {}): RowRead {
     return {
       name: `test_${table}_${column}_${sleepSeconds}`,
-      sql: (asked) =>
-        `SELECT id_hash, ${column} FROM ${askedRows(asked, table, `(SELECT pg_sleep(${sleepSeconds})) IS NOT NULL`)}`,
+      sql: (hash) =>
+        `SELECT id_hash, ${column} FROM ${table} WHERE id_hash = ${hash} AND tenant_id = ?
+           AND (SELECT pg_sleep(${sleepSeconds})) IS NOT NULL`,
       tenantId,
       idHash: sha256(id),
     };

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { prepared } from '../../db/database.ts';
 import type { Db } from '../../db/database.ts';
-import { askedRows, findShared } from '../../db/shared-read.ts';
+import { findShared, forEachHash } from '../../db/shared-read.ts';
 import { ACCOUNT_COLUMNS, ACCOUNT_JOIN, ACCOUNT_ROLES } from './account-read.ts';
 import type { AccountColumns } from './account-read.ts';
 import { GrantEnded } from './store-errors.ts';
@@ -78,14 +78,15 @@ export async function findFamily(
   const { table, label, idHash } = placeOf(model, id);
   return findShared<FamilyRow>(db, {
     name: `oidc_family_${label}${withAccount ? '' : '_alone'}`,
-    sql: (asked) => `SELECT t.id_hash, t.payload, t.consumed_at, t.dead_at,
+    sql: (hash) => `SELECT t.id_hash, t.payload, t.consumed_at, t.dead_at,
             extract(epoch FROM clock_timestamp() - t.consumed_at)::float8 AS consumed_seconds_ago,
             g.payload AS grant_payload, g.id_hash AS grant_id_hash, s.payload AS session_payload, s.id_hash AS session_id_hash
             ${withAccount ? `, ${ACCOUNT_COLUMNS}, ${ACCOUNT_ROLES}` : ''}
-       FROM ${askedRows(asked, table, `model = '${model}' AND dead_at IS NULL`)}
+       FROM ${table} t
        JOIN oidc_models g ON g.tenant_id = t.tenant_id AND g.model = 'Grant' AND g.id_hash = t.grant_hash AND g.dead_at IS NULL
        LEFT JOIN oidc_models s ON s.tenant_id = t.tenant_id AND s.model = 'Session' AND s.session_uid = t.session_uid AND s.dead_at IS NULL AND s.expires_at > now()
-       ${withAccount ? ACCOUNT_JOIN('t') : ''}`,
+       ${withAccount ? ACCOUNT_JOIN('t') : ''}
+      WHERE t.id_hash = ${hash} AND t.tenant_id = ? AND t.model = '${model}' AND t.dead_at IS NULL`,
     tenantId,
     idHash,
   });
@@ -101,7 +102,10 @@ export async function findUnusedRefreshToken(
   const { rows } = await prepared<{ id_hash: Buffer }>(
     db,
     'oidc_find_successor',
-    `SELECT t.id_hash FROM ${askedRows('many', 'oidc_models', "model = 'RefreshToken' AND consumed_at IS NULL AND dead_at IS NULL")}`,
+    forEachHash(
+      (hash) => `SELECT id_hash FROM oidc_models
+      WHERE id_hash = ${hash} AND tenant_id = ? AND model = 'RefreshToken' AND consumed_at IS NULL AND dead_at IS NULL`,
+    ),
     [hashes, tenantId],
   );
   const found = rows[0]?.id_hash;
