@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { parseForm } from '../http/body.ts';
 import type { Csrf } from '../http/csrf.ts';
+import { seeOther } from '../http/see-other.ts';
 import type { TenantRequestContext } from '../oidc/tenant-state.ts';
 import { bindingOf, loadPortal, signInPath } from './portal.ts';
 import type { Portal } from './portal.ts';
-import { seeOther } from '../http/see-other.ts';
 
 /** What every page and every form of the portal goes through. */
 export interface PortalDoors {

@@ -43,7 +43,7 @@ export type SessionEndReason =
 export const SESSION_ABSOLUTE_SECONDS = 30 * 86_400;
 
 /**
- * So many a person may have at once; a job ends those used longest ago. Each costs as much as any other when all end,
- * and somebody who signs in for every call would make one each time.
+ * So many a person may have at once; a job ends those used longest ago. All of them cost something when they end, and
+ * somebody who signs in for every call would make one each time.
  */
 export const MOST_LIVE_SESSIONS = 200;
