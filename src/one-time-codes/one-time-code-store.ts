@@ -72,13 +72,26 @@ export function oneTimeCodeStore(db: Db, tenantId: string) {
         .update({ expires_at: db.fn.now(), updated_at: db.fn.now() });
     },
 
-    /** The same for all of a user's, wherever they were asked for. */
+    /** The same for all of a user's, wherever they were asked for, and for what was proved by them and not used yet. */
     async supersedeOf(userId: string, purpose: CodePurpose): Promise<void> {
       await db('one_time_tokens')
         .where({ tenant_id: tenantId, purpose, user_id: userId })
         .whereNull('consumed_at')
-        .where('expires_at', '>', db.fn.now())
-        .update({ expires_at: db.fn.now(), updated_at: db.fn.now() });
+        .update({
+          expires_at: db.raw('least(expires_at, now())'),
+          proved_at: null,
+          updated_at: db.fn.now(),
+        });
+    },
+
+    /** Keeps all of a user's that are not used up as they are until the transaction ends. */
+    async holdOf(userId: string): Promise<void> {
+      await db('one_time_tokens')
+        .where({ tenant_id: tenantId, user_id: userId })
+        .whereNull('consumed_at')
+        .orderBy('id')
+        .forUpdate()
+        .select('id');
     },
 
     /**

@@ -233,7 +233,14 @@ export function createOneTimeCodes({
       return (await store.consume(row.id)) ? toProved(row) : undefined;
     },
 
-    /** Ends all of a user's codes and links of a purpose. */
+    /**
+     * To be called first by whoever ends all of a user's: who uses one up holds it and then asks for the user, and
+     * several who end them come one after the other.
+     */
+    holdOf: (trx: Db, tenantId: string, userId: string): Promise<void> =>
+      oneTimeCodeStore(trx, tenantId).holdOf(userId),
+
+    /** Ends all of a user's codes and links of a purpose, and what was proved by them and not used yet. */
     supersedeOf: (trx: Db, tenantId: string, userId: string, purpose: CodePurpose): Promise<void> =>
       oneTimeCodeStore(trx, tenantId).supersedeOf(userId, purpose),
   };

@@ -99,6 +99,7 @@ export function createEmailChange({ db, codes, links, usersOn }: EmailChangeDeps
       const stored = await whileUserExists(() => usersOn(db).preparePassword(actor, userId, password));
 
       return db.transaction(async (trx) => {
+        await codes.holdOf(trx, tenantId, userId);
         const proved = await codes.consumeLink(trx, tenantId, 'email_change_undo', token);
         if (proved?.userId === undefined) throw recoveryError('not_proved');
         const owner: Actor = { ...actor, type: 'user', id: proved.userId };

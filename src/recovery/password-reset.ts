@@ -130,6 +130,7 @@ export function createPasswordReset(deps: PasswordResetDeps) {
       const stored = await whileUserExists(() => usersOn(db).preparePassword(actor, ownerId, password));
 
       return db.transaction(async (trx) => {
+        await codes.holdOf(trx, tenantId, ownerId);
         const proved =
           'token' in proof
             ? await codes.consumeLink(trx, tenantId, 'password_reset', proof.token)

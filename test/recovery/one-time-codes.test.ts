@@ -77,6 +77,49 @@ describe('one-time codes', () => {
     assert.equal(events.length, 1);
   });
 
+  /** Codes for the same person, each in a browser of its own where it was proved. */
+  async function provedTwice() {
+    const user = await person();
+    const bindings = ['one', 'other'].map((name) => `${name} ${randomBytes(8).toString('hex')}`);
+    for (const binding of bindings) {
+      const before = sink.mails.length;
+      await reset().start(anyone(), { email: user.email, binding, locale: 'en' });
+      const code = codeIn(await sink.mailTo(user.email, before));
+      assert.equal((await reset().check(anyone(), { binding, code })).ok, true);
+    }
+    const choose = (binding: string) =>
+      reset().complete(
+        anyone(),
+        { binding },
+        { password: `${NEW_PASSWORD} ${binding}`, endsAccess: true, locale: 'en' },
+      );
+    return { user, bindings, choose };
+  }
+
+  it('end with a new password also where they were proved already', async () => {
+    const { bindings, choose } = await provedTwice();
+    const [first = '', second = ''] = bindings;
+
+    await choose(first);
+
+    await assert.rejects(choose(second), { code: 'recovery.not_proved' });
+  });
+
+  it('of one person choose one password where several are used at once, and nobody waits in vain', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const { user, bindings, choose } = await provedTwice();
+
+      const outcomes = await Promise.allSettled(bindings.map(choose));
+
+      const refused = outcomes.flatMap((outcome) =>
+        outcome.status === 'rejected' ? [(outcome.reason as { code?: string }).code] : [],
+      );
+      const events = await app.db('events').where({ type: 'user.password_reset', target_id: user.id });
+      assert.deepEqual(refused, ['recovery.not_proved']);
+      assert.equal(events.length, 1);
+    }
+  });
+
   it('are worth nothing in another browser, and for another purpose', async () => {
     const { binding, code, token } = await asked();
 
