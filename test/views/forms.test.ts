@@ -178,23 +178,33 @@ describe('forms', () => {
   });
 
   describe('by keyboard', () => {
+    /** Browsers give the focus away with the first frame they draw, a moment after the page is there. */
+    const untilFocused = (page: Page) => page.locator('[autofocus]:focus').waitFor();
+
+    async function openFocused(name: Parameters<typeof open>[0]): Promise<Page> {
+      const page = await open(name);
+      await untilFocused(page);
+      return page;
+    }
+
     it('start in the email field and go on in reading order', async () => {
-      const page = await open('identifier');
+      const page = await openFocused('identifier');
 
       assert.deepEqual(await tabOrder(page, 2), ['username', 'Continue', 'Back to Notes']);
     });
 
     it('start in the password field and never stop at the hidden username', async () => {
-      const page = await open('password');
+      const page = await openFocused('password');
 
       assert.deepEqual(await tabOrder(page, 3), ['password', 'Show password', 'Sign in', 'Back to Notes']);
       await page.reload();
+      await untilFocused(page);
       await page.keyboard.press('Shift+Tab');
       assert.match(String(await page.evaluate('document.activeElement.innerText')), /^Change/);
     });
 
     it('show where the focus is', async () => {
-      const page = await open('password');
+      const page = await openFocused('password');
 
       for (const press of ['password', 'reveal', 'submit', 'link']) {
         const outline = await page.evaluate<{ style: string; width: string }>(
