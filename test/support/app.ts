@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Knex } from 'knex';
 import { createApp, createPageFiles } from '../../src/app.ts';
 import { loadConfig } from '../../src/config.ts';
@@ -104,6 +104,7 @@ export async function startTestApp(
     log,
     drainSeconds: 5,
     graceMs: 0,
+    ...(config.rateLimits && config.trustProxy.length === 0 ? { admit: fromOneNetwork() } : {}),
   });
   app.registry.start();
   services.mail.delivery.start();
@@ -130,6 +131,12 @@ export async function startTestApp(
       metrics?.stop();
     },
   };
+}
+
+/** Whoever uses the same database shares the counters of a network, so every app that counts has one of its own. */
+function fromOneNetwork(): (socket: Socket) => boolean {
+  const address = `10.${randomInt(256)}.${randomInt(256)}.${randomInt(1, 255)}`;
+  return (socket) => Reflect.defineProperty(socket, 'remoteAddress', { value: address });
 }
 
 export async function freePort(): Promise<number> {
