@@ -34,9 +34,11 @@ export function createPasswordChange({
      * @throws {AppError} `password.unacceptable`, `password.busy`
      */
     async change(
-      { actor, user }: Owner,
-      { current, next, locale }: { current: string; next: string; locale: string },
+      owner: Owner,
+      change: { current: string; next: string; locale: string },
     ): Promise<PasswordChange> {
+      const { actor, user } = owner;
+      const { current, next, locale } = change;
       const visitor = { ...actor, type: 'anonymous' as const, id: undefined };
       const outcome = await signIn.verify(visitor, {
         email: user.email,
@@ -47,9 +49,16 @@ export function createPasswordChange({
       // The address could have become somebody else's meanwhile.
       if (!outcome.ok || outcome.user.id !== user.id) return { ok: false, reason: 'mismatch' };
 
+      const { accessVersion } = outcome.user;
       const stored = await usersOn(db).preparePassword(actor, user.id, next);
-      await db.transaction((trx) => store(trx, { actor, user }, stored, locale));
-      return { ok: true };
+      const isDone = await db.transaction(async (trx) => {
+        const still = await userStore(trx, actor.tenantId).findForUpdate(user.id);
+        if (still?.accessVersion !== accessVersion) return false;
+        await store(trx, owner, stored, locale);
+        return true;
+      });
+      // Something ended meanwhile, perhaps what the current password is.
+      return isDone ? { ok: true } : this.change(owner, change);
     },
 
     /**

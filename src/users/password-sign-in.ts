@@ -7,7 +7,7 @@ import type { Clock } from '../lib/clock.ts';
 import { AppError } from '../lib/errors.ts';
 import { signIns } from '../lib/instruments.ts';
 import { parseEmail } from './email-address.ts';
-import type { PasswordHasher, StoredPassword } from './password-hasher.ts';
+import type { PasswordHasher } from './password-hasher.ts';
 import { passwordStore, proofOf } from './password-store.ts';
 import type { SignInRecord } from './password-store.ts';
 import { keepsAccess } from './user.ts';
@@ -25,6 +25,7 @@ export type SignInFailure =
 export type SignInOutcome =
   | {
       ok: true;
+      /** As they were when the password was read: whoever acts on it makes sure that `accessVersion` is still the same. */
       user: User;
       /** The password is good for choosing another one alone (`TemporaryPasswords.replace`), with this proof. */
       temporary?: string;
@@ -59,29 +60,20 @@ export function createPasswordSignIn({
 }) {
   /**
    * Every outcome costs one look-up and one hash, so that neither the answer nor its time tells who exists. While the hash
-   * waits for its turn the password or the state can change: they are read again, and whoever changed is verified again, so
-   * that an old password never outlives its change.
+   * waits for its turn the password or the state can change. That is not looked for here, where it could change once more
+   * right after: the answer counts for the version of access that was read with the password (docs/adr/0028).
    */
   async function decide(
     tenantId: string,
     email: string | undefined,
     { password, isKnownBrowser = false }: Credentials,
   ): Promise<Decision> {
-    const passwords = passwordStore(db, tenantId);
-    const lookUp = async () => (email === undefined ? undefined : passwords.findSignIn(email));
-
-    let record = await lookUp();
-    for (;;) {
-      const matches = await hasher.verify(password, record?.password);
-      if (!record) return { failure: 'unknown_user' };
-      if (!record.password) return { record, failure: 'no_password' };
-      if (!matches) return { record, failure: 'wrong_password' };
-
-      const fresh = await lookUp();
-      if (fresh && isSamePassword(fresh, record))
-        return { record: fresh, failure: obstacle(fresh.user, isKnownBrowser) };
-      record = fresh;
-    }
+    const record = email === undefined ? undefined : await passwordStore(db, tenantId).findSignIn(email);
+    const matches = await hasher.verify(password, record?.password);
+    if (!record) return { failure: 'unknown_user' };
+    if (!record.password) return { record, failure: 'no_password' };
+    if (!matches) return { record, failure: 'wrong_password' };
+    return { record, failure: obstacle(record.user, isKnownBrowser) };
   }
 
   /** Best effort: the sign-in itself is decided, and the next one tries again. */
@@ -147,14 +139,6 @@ function isBusy(err: unknown): boolean {
 interface Decision {
   record?: SignInRecord;
   failure?: SignInFailure | undefined;
-}
-
-function isSamePassword(a: SignInRecord, b: SignInRecord): boolean {
-  return a.user.id === b.user.id && isSameHash(a.password, b.password);
-}
-
-function isSameHash(a: StoredPassword | undefined, b: StoredPassword | undefined): boolean {
-  return a?.hash === b?.hash && a?.pepperId === b?.pepperId;
 }
 
 function obstacle(user: User, isKnownBrowser: boolean): SignInFailure | undefined {

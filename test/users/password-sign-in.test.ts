@@ -5,6 +5,8 @@ import { createSignInAttempts } from '../../src/attempts/sign-in-attempts.ts';
 import { createDatabase } from '../../src/db/database.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { createKeyRing } from '../../src/lib/key-ring.ts';
+import { revokeUserAccess } from '../../src/oidc/adapter/revoke-access.ts';
+import { judgeProof } from '../../src/oidc/adapter/sign-in-guards.ts';
 import { createPasswordHasher } from '../../src/users/password-hasher.ts';
 import type { PasswordHasher } from '../../src/users/password-hasher.ts';
 import { createPasswordSignIn } from '../../src/users/password-sign-in.ts';
@@ -171,35 +173,36 @@ describe('password sign-in', () => {
     assert.equal((await after.verify(visitor(tenantId), { email, password: OTHER_PASSWORD })).ok, true);
   });
 
-  it('refuses the old password, a disabled and a deleted user even when the change came during the hash', async () => {
+  it('is worth nothing for a session when the password, the state or the person changed during the hash', async () => {
     const real = newHasher();
-    const { users } = people(db, real);
+    const { users } = people(db, real, revokeUserAccess);
     const admin = operator(tenantId);
-    const changes = {
-      wrong_password: (id: string) => users.setPassword(admin, id, OTHER_PASSWORD),
-      user_disabled: (id: string) => users.disable(admin, id),
-      unknown_user: (id: string) => users.delete(admin, id),
-    };
+    const changes: [judged: string, change: (id: string) => Promise<unknown>][] = [
+      ['outdated', (id) => users.setPassword(admin, id, OTHER_PASSWORD)],
+      ['outdated', (id) => users.setPassword(admin, id, OTHER_PASSWORD, { keepsAccess: true })],
+      ['closed', (id) => users.disable(admin, id)],
+      ['closed', (id) => users.delete(admin, id)],
+      ['stands', (id) => users.get(admin, id)],
+    ];
 
-    for (const [reason, change] of Object.entries(changes)) {
-      const user = await users.create(admin, { email: `${reason}@example.com`, password: GOOD_PASSWORD });
-      let isDone = false;
+    for (const [index, [judged, change]] of changes.entries()) {
+      const user = await users.create(admin, { email: `${index}@example.com`, password: GOOD_PASSWORD });
       const hasher: PasswordHasher = {
         ...real,
         async verify(password, stored) {
-          const answer = await real.verify(password, stored);
-          if (!isDone) {
-            isDone = true;
-            await change(user.id);
-          }
-          return answer;
+          await change(user.id);
+          return real.verify(password, stored);
         },
       };
       const signIn = createPasswordSignIn({ db, now: systemClock, hasher, attempts: uncounted });
 
       const outcome = await signIn.verify(visitor(tenantId), { email: user.email, password: GOOD_PASSWORD });
 
-      assert.deepEqual(outcome, { ok: false, reason });
+      assert.ok(outcome.ok);
+      const { id: userId, accessVersion } = outcome.user;
+      const proof = { tenantId, userId, accessVersion };
+      assert.equal(await judgeProof(db, 'page', proof, { isLocked: false }), judged, String(change));
+      assert.equal(await judgeProof(db, 'api', proof, { isLocked: false }), judged, String(change));
     }
   });
 

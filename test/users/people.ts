@@ -56,7 +56,11 @@ export const uncounted: Pick<SignInAttempts, 'begin'> = {
 };
 
 /** The services as the composition root wires them; `revoked` lists whose access was ended, `forgiven` whose failures were forgotten. */
-export function people(db: Knex, hasher: PasswordHasher = newHasher()) {
+export function people(
+  db: Knex,
+  hasher: PasswordHasher = newHasher(),
+  revokeAccess: (trx: Knex, tenantId: string, userId: string) => Promise<unknown> = async () => {},
+) {
   const revoked: string[] = [];
   const forgiven: string[] = [];
   const users = createUserService({
@@ -64,7 +68,10 @@ export function people(db: Knex, hasher: PasswordHasher = newHasher()) {
     now: systemClock,
     hasher,
     passwordPolicy: createPasswordPolicy({ minLength: 15 }),
-    revokeAccess: async (_trx, _tenantId, userId) => void revoked.push(userId),
+    async revokeAccess(trx, tenantId, userId) {
+      revoked.push(userId);
+      await revokeAccess(trx, tenantId, userId);
+    },
     forgetFailures: async (_trx, _tenantId, email) => void forgiven.push(email),
     tellOwner: async () => {},
   });
