@@ -15,17 +15,25 @@ let ticksPerSecond: number | undefined;
 export function cpuSecondsOf(roots: readonly number[]): number {
   ticksPerSecond ??= Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
   const processes = readProcesses();
-  const children = Map.groupBy(processes.keys(), (pid) => processes.get(pid)?.parent);
+  const ticks = below(roots, processes).reduce((sum, pid) => sum + (processes.get(pid)?.ticks ?? 0), 0);
+  return ticks / ticksPerSecond;
+}
 
-  const counted = new Set<number>();
+/** Processes and everything below them. */
+export function processTree(roots: readonly number[]): number[] {
+  return below(roots, readProcesses());
+}
+
+function below(roots: readonly number[], processes: ReadonlyMap<number, Usage>): number[] {
+  const children = Map.groupBy(processes.keys(), (pid) => processes.get(pid)?.parent);
+  const found = new Set<number>();
   const waiting = [...roots];
   for (let pid = waiting.pop(); pid !== undefined; pid = waiting.pop()) {
-    if (counted.has(pid)) continue;
-    counted.add(pid);
+    if (found.has(pid)) continue;
+    found.add(pid);
     waiting.push(...(children.get(pid) ?? []));
   }
-  const ticks = [...counted].reduce((sum, pid) => sum + (processes.get(pid)?.ticks ?? 0), 0);
-  return ticks / ticksPerSecond;
+  return [...found];
 }
 
 function readProcesses(): Map<number, Usage> {

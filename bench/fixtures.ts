@@ -5,7 +5,7 @@ export const SERVICE_CLIENT_ID = 'bench-service';
 export const WEB_CLIENT_ID = 'bench-web';
 /** In whose name the API issues tokens. */
 export const APP_CLIENT_ID = 'bench-app';
-export const USER_COUNT = 32;
+export const USER_COUNT = 128;
 /** More than the hundred that the protocol engine's own cache holds. */
 export const SERVICE_COUNT = 150;
 export const SCOPE = 'things:read';

@@ -1,6 +1,6 @@
 import { openConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
-import { keepApart } from './cores.ts';
+import { keepApart, keepHashersApart } from './cores.ts';
 import { cpuSecondsOf } from './cpu-time.ts';
 import { drive, percentile } from './driver.ts';
 import type { Operation } from './driver.ts';
@@ -35,15 +35,21 @@ export interface StoreUse {
   statements: Record<string, number>;
 }
 
-/** @throws at the first answer that is not what it has to be */
+/**
+ * @param load.hashers how many passwords the server hashes at once, if it does
+ * @throws at the first answer that is not what it has to be
+ */
 export async function measure(
   row: Row,
   { process, target }: Server,
-  { warmUpSeconds, seconds }: { warmUpSeconds: number; seconds: number },
+  {
+    warmUpSeconds,
+    seconds,
+    hashers,
+  }: { warmUpSeconds: number; seconds: number; hashers?: number | undefined },
 ): Promise<Result> {
   return withWorkers(row, target, row.workers, async (operations, connections) => {
     const requestsPerOperation = await requestsOf(operations[0], connections[0]);
-    const [serverPid = 0] = process.pids;
     let letGo = () => {};
     let cpuAtStart = 0;
     let cpuAtEnd = 0;
@@ -51,7 +57,10 @@ export async function measure(
       warmUpSeconds,
       seconds,
       onStart: () => {
-        letGo = keepApart(serverPid);
+        letGo =
+          row.bound === 'password hash' && hashers
+            ? keepHashersApart(process.pids, hashers)
+            : keepApart(process.pids);
         cpuAtStart = cpuSecondsOf(process.pids);
       },
       onEnd: () => {

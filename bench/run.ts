@@ -89,7 +89,12 @@ async function run(): Promise<void> {
         const server = servers.get(name);
         if (!server || (row.only === 'gatehouse' && name === 'bare')) continue;
         progress(`${row.name}: ${name}, round ${round + 1} of ${roundCount}`);
-        (report.rounds[name] ??= []).push(await measure(row, server, load));
+        (report.rounds[name] ??= []).push(
+          await measure(row, server, {
+            ...load,
+            hashers: name === 'gatehouse' ? passwordHashers() : undefined,
+          }),
+        );
       }
       if (!names.includes('gatehouse')) continue;
       if (row.bound === 'password hash') {
@@ -183,8 +188,9 @@ async function gatehouseEnvironment(): Promise<NodeJS.ProcessEnv> {
   };
 }
 
+/** One core is for all else, as for the hash alone nothing else needs one. */
 function passwordHashers(): number {
-  return Number(process.env['GATEHOUSE_PASSWORD_HASHERS'] ?? availableParallelism());
+  return Number(process.env['GATEHOUSE_PASSWORD_HASHERS'] ?? Math.max(1, availableParallelism() - 1));
 }
 
 function describeRun(

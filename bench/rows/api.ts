@@ -3,12 +3,10 @@ import { expectStatus, UnexpectedAnswer } from '../answer.ts';
 import type { Connection } from '../connection.ts';
 import { authorizationPath, basicAuth, redemption, signIn, tokenRequest } from '../target.ts';
 import type { Target, Tokens } from '../target.ts';
-import { personOf, WORKERS } from './row.ts';
-import type { Row } from './row.ts';
+import { personOf, SIGN_IN_WORKERS, visitorOf, WORKERS } from './row.ts';
+import type { Person, Row } from './row.ts';
 
 /** The JSON API, which the bare engine does not have. */
-
-const SIGN_IN_WORKERS = 8;
 
 function call(target: Target, path: string, headers: Record<string, string>, body?: object) {
   const base = new URL(target.issuer).pathname.replace(/\/$/, '');
@@ -20,8 +18,7 @@ function call(target: Target, path: string, headers: Record<string, string>, bod
   } as const;
 }
 
-async function logIn(target: Target, connection: Connection, turn: number): Promise<Tokens> {
-  const { email, password } = personOf(target, turn);
+async function logIn(target: Target, connection: Connection, { email, password }: Person): Promise<Tokens> {
   const answer = await connection.request(call(target, '/auth/login', {}, { email, password }));
   const tokens: Tokens = JSON.parse(expectStatus(answer, 200, 'login').body);
   if (!tokens.access_token || !tokens.refresh_token) throw new UnexpectedAnswer('login', answer);
@@ -37,7 +34,7 @@ export const apiLogin: Row = {
   async prepare(target, connection, worker) {
     let turn = worker;
     return async () => {
-      await logIn(target, connection, turn);
+      await logIn(target, connection, visitorOf(target, turn));
       turn += SIGN_IN_WORKERS;
     };
   },
@@ -48,7 +45,7 @@ export const apiRefresh: Row = {
   workers: WORKERS,
   only: 'gatehouse',
   async prepare(target, connection, worker) {
-    let held = (await logIn(target, connection, worker)).refresh_token;
+    let held = (await logIn(target, connection, personOf(target, worker))).refresh_token;
     return async () => {
       const request = call(target, '/auth/refresh', {}, { refresh_token: held });
       const answer = expectStatus(await connection.request(request), 200, 'refresh');
@@ -83,7 +80,7 @@ export const apiDashboard: Row = {
   workers: WORKERS,
   only: 'gatehouse',
   async prepare(target, connection, worker) {
-    const { access_token: token } = await logIn(target, connection, worker);
+    const { access_token: token } = await logIn(target, connection, personOf(target, worker));
     const headers = { authorization: `Bearer ${token}` };
     const me = expectStatus(await connection.request(call(target, '/auth/me', headers)), 200, 'me');
     const { id }: { id: string } = JSON.parse(me.body).user;

@@ -20,11 +20,24 @@ export interface Row {
 }
 
 export const WORKERS = 16;
+/** A password hash takes as long as hundreds of other requests: more of them only wait. */
+export const SIGN_IN_WORKERS = 8;
 
-/** The person of a worker. */
-export function personOf({ users }: Target, worker: number): { email: string; password: string } {
-  const person = users[worker % users.length];
-  if (!person) throw new Error('the server has no users');
+export type Person = Target['users'][number];
+
+/** The person of a worker that goes on using what it got from one sign-in. */
+export function personOf({ users }: Target, worker: number): Person {
+  return one(users.slice(0, WORKERS), worker);
+}
+
+/** Somebody who signs in again and again; nobody of `personOf`, whose sessions would make room for the new ones. */
+export function visitorOf({ users }: Target, turn: number): Person {
+  return one(users.slice(WORKERS), turn);
+}
+
+function one(people: readonly Person[], turn: number): Person {
+  const person = people[turn % people.length];
+  if (!person) throw new Error('the server has too few users');
   return person;
 }
 

@@ -1,23 +1,23 @@
 import type { CookieJar } from '../cookie-jar.ts';
 import { authorizationPath, returning, signIn } from '../target.ts';
-import { personOf } from './row.ts';
-import type { Row } from './row.ts';
+import { SIGN_IN_WORKERS, visitorOf, WORKERS } from './row.ts';
+import type { Person, Row } from './row.ts';
 
-const WORKERS = 8;
 /** Of each worker, in turn. */
 const MOST_BROWSERS = 32;
 
 /** Every page and form of the way, up to the code, in a browser that knows the person's account. Bare checks no password. */
 export const passwordSignIn: Row = {
   name: 'sign-in',
-  workers: WORKERS,
+  workers: SIGN_IN_WORKERS,
   bound: 'password hash',
   async prepare(target, connection, worker) {
     const path = authorizationPath(target, { scope: 'openid email' });
-    const count = Math.max(1, Math.min(MOST_BROWSERS, Math.floor(target.users.length / WORKERS)));
-    const browsers: { person: ReturnType<typeof personOf>; known: CookieJar }[] = [];
+    const visitors = target.users.length - WORKERS;
+    const count = Math.max(1, Math.min(MOST_BROWSERS, Math.floor(visitors / SIGN_IN_WORKERS)));
+    const browsers: { person: Person; known: CookieJar }[] = [];
     for (let index = 0; index < count; index += 1) {
-      const person = personOf(target, worker + index * WORKERS);
+      const person = visitorOf(target, worker + index * SIGN_IN_WORKERS);
       const { jar } = await signIn(connection, path, person);
       browsers.push({ person, known: returning(jar) });
     }
@@ -34,15 +34,15 @@ export const passwordSignIn: Row = {
 /** The same in a new browser each time, of which the account's owner is told by mail. */
 export const newDeviceSignIn: Row = {
   name: 'sign-in-new-device',
-  workers: WORKERS,
+  workers: SIGN_IN_WORKERS,
   only: 'gatehouse',
   bound: 'password hash',
   async prepare(target, connection, worker) {
     const path = authorizationPath(target, { scope: 'openid email' });
     let turn = worker;
     return async () => {
-      await signIn(connection, path, personOf(target, turn));
-      turn += WORKERS;
+      await signIn(connection, path, visitorOf(target, turn));
+      turn += SIGN_IN_WORKERS;
     };
   },
 };

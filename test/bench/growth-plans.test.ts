@@ -4,6 +4,7 @@ import { WEB_CLIENT_ID } from '../../bench/fixtures.ts';
 import { fillDatabase } from '../../bench/growth/fill-database.ts';
 import { provisionTenant } from '../../bench/provision.ts';
 import { ROWS } from '../../bench/rows/all.ts';
+import { WORKERS } from '../../bench/rows/row.ts';
 import { describeTarget } from '../../bench/target.ts';
 import type { Target } from '../../bench/target.ts';
 import { startTestApp } from '../support/app.ts';
@@ -34,7 +35,7 @@ describe('queries on a database that has grown', function () {
     tenantId = actor.tenantId;
     const { passwordOf, ...fixtures } = await provisionTenant(app.services, actor, {
       slug: tenant.slug,
-      userCount: 2,
+      userCount: WORKERS + 4,
     });
     await app.registry.refresh();
     await fillDatabase(
