@@ -28,18 +28,18 @@ interface LoadedFile {
   etag: string;
 }
 
-export function apiDocs(): Middleware {
-  const loaded = new Map<string, Promise<LoadedFile>>();
+export function apiDocs(read: (path: string) => Promise<Buffer> = readFile): Middleware {
+  const loaded = new Map<string, LoadedFile>();
 
   return async (ctx, next) => {
-    const found = /^\/api\/docs(\/[\w.-]+)?$/.exec(ctx.path);
-    const name = found?.[1] ?? '';
-    const wanted = found && Object.hasOwn(FILES, name) ? FILES[name] : undefined;
+    const path = /^\/api\/docs(\/[\w.-]+)?$/.exec(ctx.path);
+    const name = path?.[1] ?? '';
+    const wanted = path && Object.hasOwn(FILES, name) ? FILES[name] : undefined;
     if (!wanted || (ctx.method !== 'GET' && ctx.method !== 'HEAD')) return next();
 
-    const loading = loaded.get(name) ?? load(wanted.url);
-    loaded.set(name, loading);
-    const { plain, zipped, etag } = await loading;
+    const found = loaded.get(name) ?? (await load(read, wanted.url));
+    loaded.set(name, found);
+    const { plain, zipped, etag } = found;
     ctx.status = 200;
     ctx.set('Cache-Control', 'public, max-age=3600');
     ctx.set('ETag', etag);
@@ -55,8 +55,8 @@ export function apiDocs(): Middleware {
   };
 }
 
-async function load(url: string): Promise<LoadedFile> {
-  const plain = await readFile(fileURLToPath(url));
+async function load(read: (path: string) => Promise<Buffer>, url: string): Promise<LoadedFile> {
+  const plain = await read(fileURLToPath(url));
   const zipped = await promisify(gzip)(plain);
   return { plain, zipped, etag: `"${sha256(plain.toString()).toString('base64url').slice(0, 22)}"` };
 }
