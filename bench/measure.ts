@@ -50,17 +50,16 @@ export async function measure(
 ): Promise<Result> {
   return withWorkers(row, target, row.workers, async (operations, connections) => {
     const requestsPerOperation = await requestsOf(operations[0], connections[0]);
-    let letGo = () => {};
+    const isHashing = row.bound === 'password hash' && hashers !== undefined;
+    // Before the load: it takes a moment for each thread.
+    let letGo = isHashing ? keepHashersApart(process.pids, hashers) : () => {};
     let cpuAtStart = 0;
     let cpuAtEnd = 0;
     const measured = await drive(operations, {
       warmUpSeconds,
       seconds,
       onStart: () => {
-        letGo =
-          row.bound === 'password hash' && hashers
-            ? keepHashersApart(process.pids, hashers)
-            : keepApart(process.pids);
+        if (!isHashing) letGo = keepApart(process.pids);
         cpuAtStart = cpuSecondsOf(process.pids);
       },
       onEnd: () => {
