@@ -1,4 +1,3 @@
-import { Parser } from 'csv-parse';
 import { fromCells } from './import-row.ts';
 import type { ImportFault } from './import-row.ts';
 import { fromCell } from './spreadsheet-cells.ts';
@@ -63,6 +62,7 @@ function parseLine(bytes: Buffer, line: number): ImportRecord | undefined {
 
 async function* readCsv(source: AsyncIterable<Uint8Array>): AsyncGenerator<ImportRecord> {
   const records: ImportRecord[] = [];
+  const { Parser } = await import('csv-parse');
   const parser = new Parser({
     bom: true,
     columns: true,

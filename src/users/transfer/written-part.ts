@@ -1,4 +1,3 @@
-import { Parser } from 'csv-parse';
 import { isId } from '../../lib/ids.ts';
 import type { ImportFormat } from './read-records.ts';
 
@@ -68,6 +67,7 @@ async function* csvRecords(
 ): AsyncGenerator<WrittenRecord> {
   const records: WrittenRecord[] = [];
   let isHeader = true;
+  const { Parser } = await import('csv-parse');
   const parser = new Parser({
     record_delimiter: '\r\n',
     on_record(cells: string[], { bytes }) {
