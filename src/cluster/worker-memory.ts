@@ -4,9 +4,10 @@
  * their settings when a process starts. These limit nothing; docs/performance.md has what they cost.
  */
 const HEAP_FLAGS = [
-  '--max-semi-space-size=8',
-  '--heap-growing-percent=20',
+  '--max-semi-space-size=4',
+  '--heap-growing-percent=15',
   '--no-allocation-site-pretenuring',
+  '--no-parallel-scavenge',
 ];
 /** Without thresholds of their own, both grow with the largest block that was freed, up to 32 and 64 MB. */
 const ALLOCATOR = {

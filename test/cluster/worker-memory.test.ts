@@ -7,9 +7,10 @@ describe('the memory of workers', () => {
 
   it('is asked to stay small, beside whatever else the primary was started with', () => {
     assert.deepEqual(HEAP, [
-      '--max-semi-space-size=8',
-      '--heap-growing-percent=20',
+      '--max-semi-space-size=4',
+      '--heap-growing-percent=15',
       '--no-allocation-site-pretenuring',
+      '--no-parallel-scavenge',
     ]);
     assert.deepEqual(workerArguments(['--enable-source-maps']), [...HEAP, '--enable-source-maps']);
     assert.deepEqual(workerEnvironment({ PATH: '/bin' }), {
@@ -22,7 +23,7 @@ describe('the memory of workers', () => {
   it('is what the operator says, wherever that was said', () => {
     const [, ...others] = HEAP;
     assert.deepEqual(workerArguments(['--max_semi_space_size=32']), [...others, '--max_semi_space_size=32']);
-    assert.deepEqual(workerArguments([], '--max-semi-space-size=4 --enable-source-maps'), others);
+    assert.deepEqual(workerArguments([], '--max-semi-space-size=16 --enable-source-maps'), others);
     assert.ok(!('MALLOC_ARENA_MAX' in workerEnvironment({ MALLOC_ARENA_MAX: '8' })));
     // Of two that contradict each other, Node takes the last.
     assert.equal(workerArguments(['--allocation-site-pretenuring']).at(-1), '--allocation-site-pretenuring');
