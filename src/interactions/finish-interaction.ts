@@ -83,14 +83,17 @@ export async function finishLogin(
     data: { client_id: interaction.app.id, amr: methods },
   });
 
-  const goOn = await finishUnlocked(ctx, interaction, outcome, (deferred) => {
-    guardProof(deferred, 'page', proof);
-    deferred.write('event', {
-      name: '+event',
-      sql: `${INSERT_EVENT} WHERE ${ALL_HOLD}`,
-      bindings: event,
-    });
-  });
+  const hasEnded = interaction.stored.dead_at !== null;
+  const goOn = hasEnded
+    ? undefined
+    : await finishUnlocked(ctx, interaction, outcome, (deferred) => {
+        guardProof(deferred, 'page', proof);
+        deferred.write('event', {
+          name: '+event',
+          sql: `${INSERT_EVENT} WHERE ${ALL_HOLD}`,
+          bindings: event,
+        });
+      });
   if (goOn !== undefined) return goOn;
 
   const settle = async (trx: Db) => {
@@ -100,8 +103,12 @@ export async function finishLogin(
     await prepared(trx, 'record-event', INSERT_EVENT, event);
     return outcome;
   };
+  const finish = async () => {
+    if (hasEnded) throw new errors.SessionNotFound('interaction session not found');
+    return finishInteraction(ctx, interaction, settle);
+  };
   try {
-    return await finishInteraction(ctx, interaction, settle).catch((err: unknown) => {
+    return await finish().catch((err: unknown) => {
       if (!(err instanceof errors.SessionNotFound) || !endsAtOnce(interaction.interaction)) throw err;
       return finishAnew(ctx, interaction, settle);
     });
@@ -202,8 +209,9 @@ async function endAtOnce(
 }
 
 /**
- * An impatient person sends the last answer twice, and the browser waits for the second one alone. By then the first
- * has ended the interaction; the second was proved as well, and goes on with the interaction under another name.
+ * An impatient person sends the last answer twice, and the browser waits for the second one alone. By then, or before
+ * the second has even come, the first has ended the interaction; the second was proved as well, and goes on with the
+ * interaction under another name.
  */
 async function finishAnew(
   ctx: TenantRequestContext,

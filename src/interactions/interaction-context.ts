@@ -30,7 +30,7 @@ const subSchema = z.object({ value: z.string() });
 export interface InteractionContext {
   tenantProvider: TenantProvider;
   interaction: Interaction;
-  /** The row of the interaction as this request has read it. */
+  /** The row of the interaction as this request has read it; one with `dead_at` has ended a moment ago. */
   stored: StoredModel;
   state: LoginState;
   situation: Situation;
@@ -42,6 +42,11 @@ export interface InteractionContext {
   basePath: string;
 }
 
+export interface LoadOptions {
+  /** One that has ended is loaded as well, if no longer ago than this. */
+  endedSeconds?: number;
+}
+
 /**
  * @param deps.mailed absent where no mail can be sent
  * @throws SessionNotFound when the browser has no such sign-in under way, or it ended
@@ -49,6 +54,7 @@ export interface InteractionContext {
 export async function loadInteraction(
   ctx: TenantRequestContext,
   { now, mailed }: { now: Clock; mailed?: object | undefined },
+  { endedSeconds = 0 }: LoadOptions = {},
 ): Promise<InteractionContext> {
   const { tenantProvider } = ctx.state;
   const { context } = tenantProvider;
@@ -58,7 +64,7 @@ export async function loadInteraction(
   const knownAccounts = createKnownAccounts(context, { now });
   const remembered = knownAccounts.read(ctx);
   const rememberedIds = remembered.map(({ id }) => id);
-  const found = await guarded(() => readInteraction(db, tenant.id, uid, rememberedIds));
+  const found = await guarded(() => readInteraction(db, tenant.id, uid, rememberedIds, endedSeconds));
   const interaction = await interactionOf(ctx, uid, found?.stored);
   if (!found || interaction.uid !== uid) throw new errors.SessionNotFound('interaction session not found');
 

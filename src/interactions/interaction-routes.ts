@@ -19,7 +19,7 @@ import { firstScreen, nextScreen, pathOf, startingEmail } from './dispatch.ts';
 import type { Screen } from './dispatch.ts';
 import { finishInteraction, finishLogin, finishWithRefusal } from './finish-interaction.ts';
 import { loadInteraction } from './interaction-context.ts';
-import type { InteractionContext } from './interaction-context.ts';
+import type { InteractionContext, LoadOptions } from './interaction-context.ts';
 import { loginStateStore } from './login-state.ts';
 import type { LoginState } from './login-state.ts';
 import type { InteractionPages } from './pages.ts';
@@ -60,6 +60,9 @@ export interface InteractionDeps {
 
 type Handler = (ctx: TenantRequestContext, interaction: InteractionContext) => Promise<void>;
 
+/** As long as a browser may take to send the second of two presses. */
+const PRESSED_AGAIN_SECONDS = 10;
+
 const fail = defineErrors('interaction', {
   unknown_account: {
     status: 400,
@@ -79,10 +82,10 @@ export function interactionRoutes(deps: InteractionDeps) {
   const { csrf, signIn, admitSignIn, now } = deps;
 
   /** Loads the sign-in; one that is gone starts over. */
-  const on = (handler: Handler) => async (ctx: TenantRequestContext) => {
+  const on = (handler: Handler, options?: LoadOptions) => async (ctx: TenantRequestContext) => {
     let interaction: InteractionContext;
     try {
-      interaction = await loadInteraction(ctx, deps);
+      interaction = await loadInteraction(ctx, deps, options);
       await handler(ctx, interaction);
     } catch (err) {
       if (!(err instanceof errors.SessionNotFound)) throw err;
@@ -94,10 +97,10 @@ export function interactionRoutes(deps: InteractionDeps) {
    * For what takes a seat among those who sign in. By then the form has come and was checked: whoever sends one
    * slowly would keep the seat from everybody else.
    */
-  const onAdmitted: OnAdmitted = (schema, handler) => async (ctx) => {
+  const onAdmitted: OnAdmitted = (schema, handler, options) => async (ctx) => {
     const form = await parseForm(ctx, schema);
     csrf.check(ctx, String(ctx['params'].uid), form.csrf);
-    await admitSignIn(() => on((_ctx, interaction) => handler(ctx, interaction, form))(ctx));
+    await admitSignIn(() => on((_ctx, interaction) => handler(ctx, interaction, form), options)(ctx));
   };
 
   const show = (
@@ -163,18 +166,23 @@ export function interactionRoutes(deps: InteractionDeps) {
 
   router.post(
     '/password',
-    onAdmitted(passwordForm, async (ctx, interaction, form) => {
-      const email = startingEmail(interaction.state, interaction.situation);
-      if (email === undefined) throw fail('wrong_step');
+    onAdmitted(
+      passwordForm,
+      async (ctx, interaction, form) => {
+        const email = startingEmail(interaction.state, interaction.situation);
+        if (email === undefined) throw fail('wrong_step');
 
-      const actor = anonymousActor(ctx, interaction.tenantProvider.tenant.id);
-      const outcome = await passwordStep(
-        interaction.state,
-        { email, password: form.password, isKnownBrowser: knowsAccount(interaction, email) },
-        { actor, signIn, now },
-      );
-      await proceed(ctx, interaction, outcome);
-    }),
+        const actor = anonymousActor(ctx, interaction.tenantProvider.tenant.id);
+        const outcome = await passwordStep(
+          interaction.state,
+          { email, password: form.password, isKnownBrowser: knowsAccount(interaction, email) },
+          { actor, signIn, now },
+        );
+        await proceed(ctx, interaction, outcome);
+      },
+      // Whoever presses twice has a browser that waits for the second answer alone.
+      { endedSeconds: PRESSED_AGAIN_SECONDS },
+    ),
   );
 
   router.post(

@@ -11,7 +11,7 @@ import type { TenantRequestContext, TenantState } from '../oidc/tenant-state.ts'
 import type { PasswordRules } from '../users/password-policy.ts';
 import type { TemporaryPasswords } from '../users/temporary-passwords.ts';
 import { pathOf } from './dispatch.ts';
-import type { InteractionContext } from './interaction-context.ts';
+import type { InteractionContext, LoadOptions } from './interaction-context.ts';
 import type { LoginState } from './login-state.ts';
 import type { MailedPages } from './mailed-pages.ts';
 import { toFault } from './mailed-steps.ts';
@@ -42,6 +42,7 @@ export type OnAdmitted = <Schema extends z.ZodType<{ csrf: string }>>(
     interaction: InteractionContext,
     form: z.output<Schema>,
   ) => Promise<void>,
+  options?: LoadOptions,
 ) => (ctx: TenantRequestContext) => Promise<void>;
 
 const PROVED_MS = minutes(15);

@@ -28,7 +28,7 @@ describe('the answer to a good password', () => {
     agent.submit(page, '/password', { password: GOOD_PASSWORD });
   const paramsOf = ({ location = '' }: Page) => Object.fromEntries(new URL(location).searchParams);
   const eventsOf = (rp: RelyingParty, type: string) =>
-    app.db('events').where({ tenant_id: tenant.tenant.id, type, actor_id: rp.user.id });
+    app.db('events').where({ tenant_id: tenant.tenant.id, type, target_id: rp.user.id });
 
   for (const mode of [undefined, 'query', 'fragment']) {
     it(`leads to the app with a code, and keeps the person signed in: ${mode ?? 'no'} response mode`, async () => {
@@ -112,14 +112,13 @@ describe('the answer to a good password', () => {
   });
 
   /** A browser drops what the answer to the first press brings. */
+  const press = async (agent: UserAgent, page: Page) => {
+    const browser = createUserAgent();
+    browser.cookies.push(...agent.cookies);
+    return { browser, answered: await givePassword(browser, page) };
+  };
   const pressManyTimes = (agent: UserAgent, page: Page) =>
-    Promise.all(
-      Array.from({ length: 4 }, async () => {
-        const browser = createUserAgent();
-        browser.cookies.push(...agent.cookies);
-        return { browser, answered: await givePassword(browser, page) };
-      }),
-    );
+    Promise.all(Array.from({ length: 4 }, () => press(agent, page)));
 
   it('counts when it is given twice at once: the browser follows either answer to the app', async () => {
     const rp = await firstParty();
@@ -140,6 +139,51 @@ describe('the answer to a good password', () => {
     assert.equal(new Set(codes).size, 4);
     const open = app.db('oidc_models').where({ tenant_id: tenant.tenant.id, model: 'Interaction' });
     assert.equal((await open.where({ account_id: rp.user.id }).whereNull('dead_at')).length, 0);
+  });
+
+  describe('when it is given again after the answer to the first, which the browser has dropped,', () => {
+    const pressAgain = async (
+      rp: RelyingParty,
+      { password = GOOD_PASSWORD, pauseSeconds = 0 } = {},
+    ): Promise<Page> => {
+      const agent = createUserAgent();
+      const page = await toPassword(rp, agent);
+      const [{ browser, answered }, second] = [await press(agent, page), createUserAgent()];
+      second.cookies.push(...agent.cookies);
+      assert.ok(paramsOf(await browser.follow(answered, tenant.issuer))['code']);
+      await app
+        .db('oidc_models')
+        .where({ tenant_id: tenant.tenant.id, model: 'Interaction' })
+        .whereNotNull('dead_at')
+        .update({ dead_at: app.db.raw('dead_at - make_interval(secs => ?)', [pauseSeconds]) });
+      return second.follow(await second.submit(page, '/password', { password }), tenant.issuer);
+    };
+    const isSignIn = ({ status, body }: Page) => status === 200 && /name="(username|password)"/.test(body);
+
+    it('leads to the app as well', async () => {
+      const rp = await firstParty();
+
+      const arrival = await pressAgain(rp);
+
+      assert.equal((await rp.redeem(paramsOf(arrival)['code'] ?? '')).status, 200);
+      assert.equal((await eventsOf(rp, 'user.login')).length, 2);
+    });
+
+    it('leads to another sign-in if that was long ago', async () => {
+      const page = await pressAgain(await firstParty(), { pauseSeconds: 10 });
+
+      assert.ok(isSignIn(page), `${page.status} ${page.location}`);
+    });
+
+    it('leads to another sign-in if it is wrong', async () => {
+      const rp = await firstParty();
+
+      const page = await pressAgain(rp, { password: 'not this one at all' });
+
+      assert.ok(isSignIn(page), `${page.status} ${page.location}`);
+      assert.equal((await eventsOf(rp, 'user.login')).length, 1);
+      assert.equal((await eventsOf(rp, 'user.login_failed')).length, 1);
+    });
   });
 
   it('counts when who is signed in gives it twice at once, whichever answer the browser follows', async () => {
