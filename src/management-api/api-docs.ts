@@ -29,7 +29,17 @@ interface LoadedFile {
 }
 
 export function apiDocs(read: (path: string) => Promise<Buffer> = readFile): Middleware {
-  const loaded = new Map<string, LoadedFile>();
+  const loaded = new Map<string, Promise<LoadedFile>>();
+
+  /** Read once for all who ask meanwhile, and again after a failure. */
+  function fileOf(name: string, url: string): Promise<LoadedFile> {
+    const known = loaded.get(name);
+    if (known) return known;
+    const loading = load(read, url);
+    loaded.set(name, loading);
+    loading.catch(() => loaded.delete(name));
+    return loading;
+  }
 
   return async (ctx, next) => {
     const path = /^\/api\/docs(\/[\w.-]+)?$/.exec(ctx.path);
@@ -37,9 +47,7 @@ export function apiDocs(read: (path: string) => Promise<Buffer> = readFile): Mid
     const wanted = path && Object.hasOwn(FILES, name) ? FILES[name] : undefined;
     if (!wanted || (ctx.method !== 'GET' && ctx.method !== 'HEAD')) return next();
 
-    const found = loaded.get(name) ?? (await load(read, wanted.url));
-    loaded.set(name, found);
-    const { plain, zipped, etag } = found;
+    const { plain, zipped, etag } = await fileOf(name, wanted.url);
     ctx.status = 200;
     ctx.set('Cache-Control', 'public, max-age=3600');
     ctx.set('ETag', etag);

@@ -7,7 +7,7 @@ import Koa from 'koa';
 import { apiDocs } from '../../src/management-api/api-docs.ts';
 
 describe('the reference page of the API', () => {
-  it('comes at the next visit where its file could not be read at one', async () => {
+  it('comes at the next visit where its file could not be read at one, read once for all who visit', async () => {
     let reads = 0;
     const koa = new Koa().use(
       apiDocs((path) => {
@@ -21,16 +21,16 @@ describe('the reference page of the API', () => {
     await once(server, 'listening');
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/docs`;
 
-    const statuses = [];
-    for (let visit = 0; visit < 3; visit += 1) {
+    const visit = async () => {
       const response = await fetch(url);
       await response.arrayBuffer();
-      statuses.push(response.status);
-    }
+      return response.status;
+    };
+    const statuses = [await visit(), ...(await Promise.all([visit(), visit(), visit()])), await visit()];
     server.close();
     server.closeAllConnections();
 
-    assert.deepEqual(statuses, [500, 200, 200]);
+    assert.deepEqual(statuses, [500, 200, 200, 200, 200]);
     assert.equal(reads, 2);
   });
 });
