@@ -15,7 +15,8 @@ import { eventsOf, newHasher, operator } from './people.ts';
 
 /** Line breaks of every kind, quotes and separators, which half a record must not be taken apart at. */
 const ODD_NAMES = ['Zoë', 'a, "b"', 'one\r\ntwo', 'one\ntwo', '"', '\r\n', '=1+1'];
-const IDS = ODD_NAMES.map((_, index) => `00000000-0000-4000-8000-0000000000${index + 1}0`);
+/** With a letter, which can be written in capitals. */
+const IDS = ODD_NAMES.map((_, index) => `00000000-0000-4000-a000-0000000000${index + 1}0`);
 
 describe('export of users to a file', () => {
   let db: Knex;
@@ -145,8 +146,8 @@ describe('export of users to a file', () => {
     const [before, , , after] = IDS.map(ownId);
     await db('users').where({ id: before }).update({ email: 'changed0@example.com' });
     await db('users').where({ id: after }).update({ email: 'changed3@example.com' });
-    await addUser(ownId('00000000-0000-4000-8000-000000000001'), 'early@example.com', 'Early');
-    await addUser(ownId('00000000-0000-4000-8000-000000000099'), 'late@example.com', 'Late');
+    await addUser(ownId('00000000-0000-4000-a000-000000000001'), 'early@example.com', 'Early');
+    await addUser(ownId('00000000-0000-4000-a000-000000000099'), 'late@example.com', 'Late');
 
     const { users, resumedAt } = await run({ ...request, resume: true });
 
