@@ -83,17 +83,14 @@ export async function finishLogin(
     data: { client_id: interaction.app.id, amr: methods },
   });
 
-  const hasEnded = interaction.stored.dead_at !== null;
-  const goOn = hasEnded
-    ? undefined
-    : await finishUnlocked(ctx, interaction, outcome, (deferred) => {
-        guardProof(deferred, 'page', proof);
-        deferred.write('event', {
-          name: '+event',
-          sql: `${INSERT_EVENT} WHERE ${ALL_HOLD}`,
-          bindings: event,
-        });
-      });
+  const goOn = await finishUnlocked(ctx, interaction, outcome, (deferred) => {
+    guardProof(deferred, 'page', proof);
+    deferred.write('event', {
+      name: '+event',
+      sql: `${INSERT_EVENT} WHERE ${ALL_HOLD}`,
+      bindings: event,
+    });
+  });
   if (goOn !== undefined) return goOn;
 
   const settle = async (trx: Db) => {
@@ -103,12 +100,8 @@ export async function finishLogin(
     await prepared(trx, 'record-event', INSERT_EVENT, event);
     return outcome;
   };
-  const finish = async () => {
-    if (hasEnded) throw new errors.SessionNotFound('interaction session not found');
-    return finishInteraction(ctx, interaction, settle);
-  };
   try {
-    return await finish().catch((err: unknown) => {
+    return await finishInteraction(ctx, interaction, settle).catch((err: unknown) => {
       if (!(err instanceof errors.SessionNotFound) || !endsAtOnce(interaction.interaction)) throw err;
       return finishAnew(ctx, interaction, settle);
     });

@@ -30,7 +30,7 @@ const subSchema = z.object({ value: z.string() });
 export interface InteractionContext {
   tenantProvider: TenantProvider;
   interaction: Interaction;
-  /** The row of the interaction as this request has read it; one with `dead_at` has ended a moment ago. */
+  /** The row of the interaction as this request has read it. */
   stored: StoredModel;
   state: LoginState;
   situation: Situation;
@@ -43,7 +43,7 @@ export interface InteractionContext {
 }
 
 export interface LoadOptions {
-  /** One that has ended is loaded as well, if no longer ago than this. */
+  /** One that has ended is loaded as well, if no longer ago than this; nothing can be written to it any more. */
   endedSeconds?: number;
 }
 
@@ -54,7 +54,7 @@ export interface LoadOptions {
 export async function loadInteraction(
   ctx: TenantRequestContext,
   { now, mailed }: { now: Clock; mailed?: object | undefined },
-  { endedSeconds = 0 }: LoadOptions = {},
+  { endedSeconds }: LoadOptions = {},
 ): Promise<InteractionContext> {
   const { tenantProvider } = ctx.state;
   const { context } = tenantProvider;

@@ -22,14 +22,14 @@ type Row = StoredModel & {
 /**
  * The engine's interaction and where its sign-in stands, which every screen and every answer needs, in one read.
  * @param people ids of whom to read along, as many as a browser remembers; one that is no UUID is that of nobody
- * @param endedSeconds one that has ended is found as well, if no longer ago than this
+ * @param endedSeconds one that has ended is found as well, if no longer ago than this; undefined: never
  */
 export async function readInteraction(
   db: Db,
   tenantId: string,
   uid: string,
   people: readonly string[],
-  endedSeconds: number,
+  endedSeconds?: number,
 ): Promise<InteractionRead | undefined> {
   const { rows } = await prepared<Row>(
     db,
@@ -42,8 +42,8 @@ export async function readInteraction(
        LEFT JOIN users u ON u.tenant_id = i.tenant_id AND u.id = known.id AND u.deleted_at IS NULL
        LEFT JOIN user_profiles p ON p.user_id = u.id
       WHERE i.tenant_id = ? AND i.model = 'Interaction' AND i.id_hash = ? AND i.expires_at > now()
-        AND (i.dead_at IS NULL OR i.dead_at > now() - make_interval(secs => ?))`,
-    [people.filter(isId), tenantId, hashId(uid), endedSeconds],
+        AND (i.dead_at IS NULL OR i.dead_at > now() - make_interval(secs => ?::float8))`,
+    [people.filter(isId), tenantId, hashId(uid), endedSeconds ?? null],
   );
   const [row] = rows;
   if (!row) return undefined;

@@ -42,9 +42,9 @@ export function apiDocs(read: (path: string) => Promise<Buffer> = readFile): Mid
   }
 
   return async (ctx, next) => {
-    const path = /^\/api\/docs(\/[\w.-]+)?$/.exec(ctx.path);
-    const name = path?.[1] ?? '';
-    const wanted = path && Object.hasOwn(FILES, name) ? FILES[name] : undefined;
+    const match = /^\/api\/docs(\/[\w.-]+)?$/.exec(ctx.path);
+    const name = match?.[1] ?? '';
+    const wanted = match && Object.hasOwn(FILES, name) ? FILES[name] : undefined;
     if (!wanted || (ctx.method !== 'GET' && ctx.method !== 'HEAD')) return next();
 
     const { plain, zipped, etag } = await fileOf(name, wanted.url);
