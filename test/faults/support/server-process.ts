@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { workerArguments, workerEnvironment } from '../../../src/cluster/worker-memory.ts';
 import { freePort } from '../../support/app.ts';
 import { childrenOf } from './processes.ts';
 
@@ -47,9 +48,12 @@ export async function createServerProcess(options: ServerProcessOptions): Promis
   let log = '';
 
   function spawnServer() {
-    const spawned = spawn(process.execPath, [...(options.nodeArgs ?? []), options.program ?? MAIN], {
+    // As `npm start` does it.
+    const args = [...workerArguments(options.nodeArgs ?? []), options.program ?? MAIN];
+    const spawned = spawn(process.execPath, args, {
       env: {
         ...process.env,
+        ...workerEnvironment(process.env),
         // The rest of the run's environment is none of a server's business.
         ...Object.fromEntries(
           Object.keys(process.env)
